@@ -1,0 +1,197 @@
+"""Simulated studies with known truth: do the intervals cover, is the verdict to be trusted?
+
+    python -m benchmarks.statistics_simulation            # all, several minutes on one core
+    python -m benchmarks.statistics_simulation --quick    # a tenth of the studies
+
+Prints rows of CSV: what, setting, studies, figure, value. Seeded: the same numbers every time.
+
+A run k of activation a gives row i the margin
+    quality_a + easy_i + odd_ai + run_ak + sample_a + noise_aik
+and is right where that exceeds 0 (accuracy) or loses minus that (a smooth score). ``easy`` is
+shared by all activations, ``odd`` is what a row is to one activation, ``run`` the luck of initial
+weights, order and fold, ``sample`` that of the whole table's training rows, which every fold
+shares (overlap), so that no amount of seeds shows it. Rows are folded as a study folds them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.stats import norm
+
+from rectifier.study.metrics import METRICS
+from rectifier.study.statistics import METHODS, Scores, difference_interval
+from rectifier.study.verdict import decide
+
+LEVEL = 0.90  # accuracy of an activation of quality 0
+
+
+@dataclass(frozen=True)
+class World:
+    """Standard deviations are of the margin, in units of the rows' own ``easy``."""
+
+    rows: int = 400
+    seeds: int = 10
+    odd: float = 0.15
+    noise: float = 0.15
+    run: float = 0.05
+    overlap: float = 0.0  # share of the run variance that all folds have in common
+    hits: bool = True
+
+    @property
+    def total(self) -> float:
+        return float(np.sqrt(1 + self.odd**2 + self.noise**2 + self.run**2))
+
+    def truth(self, quality: np.ndarray) -> np.ndarray:
+        """Expected score of activations of that quality."""
+        if not self.hits:
+            return quality
+        return norm.cdf(norm.ppf(LEVEL) + quality / self.total)
+
+    def quality(self, gain: np.ndarray) -> np.ndarray:
+        """The quality that scores LEVEL + gain, capped below 100 %."""
+        if not self.hits:
+            return gain
+        return self.total * (norm.ppf(np.minimum(LEVEL + gain, 0.999)) - norm.ppf(LEVEL))
+
+    def study(self, quality: np.ndarray, rng: np.random.Generator) -> Scores:
+        count = len(quality)
+        level = self.total * norm.ppf(LEVEL) + quality
+        easy = rng.normal(size=self.rows)
+        margin = easy + rng.normal(scale=self.odd, size=(count, self.rows)) + level[:, None]
+        margin += rng.normal(scale=self.run * np.sqrt(self.overlap), size=(count, 1))
+        rows, parts = [], []
+        for seed in range(self.seeds):
+            if seed % 5 == 0:
+                folds = np.array_split(rng.permutation(self.rows), 5)
+            tested = folds[seed % 5]
+            value = margin[:, tested]
+            value = value + rng.normal(scale=self.noise, size=value.shape)
+            value += rng.normal(scale=self.run * np.sqrt(1 - self.overlap), size=(count, 1))
+            rows.append(tested)
+            parts.append((value > 0).astype(float) if self.hits else value)
+        names = ["relu", *(f"f{index:02d}" for index in range(1, count))]
+        return Scores.build(names, rows, parts, self.rows)
+
+
+def coverage(world: World, studies: int, rng: np.random.Generator) -> Iterator[tuple[str, float]]:
+    """Share of 95 % intervals of a true difference that hold it, and their half-widths."""
+    quality = world.quality(np.array([0.0, 0.02 if world.hits else 0.1]))
+    truth = np.diff(world.truth(quality))[0]
+    held, half = dict.fromkeys(METHODS, 0), dict.fromkeys(METHODS, 0.0)
+    for _ in range(studies):
+        scores = world.study(quality, rng)
+        for method in METHODS:
+            found = difference_interval(scores, "f01", "relu", method, row_step=float(world.hits))
+            held[method] += found.low <= truth <= found.high
+            half[method] += (found.high - found.low) / 2
+    for method in METHODS:
+        yield f"coverage {method}", held[method] / studies
+        yield f"half-width {method}", half[method] / studies
+
+
+def family(
+    world: World, tau: float, studies: int, rng: np.random.Generator, method: str = "crossed"
+) -> Iterator[tuple[str, float]]:
+    """Verdicts on a baseline and 20 candidates whose true scores spread by ``tau``."""
+    strengths = dict.fromkeys(("proven", "likely", "no matter"), 0)
+    false_proof, regret = 0, []
+    raw, shrunken, believed, came_true = [], [], [], []
+    for _ in range(studies):
+        gains = rng.normal(scale=tau, size=21)
+        quality = world.quality(gains)
+        scores = world.study(quality, rng)
+        truth = world.truth(quality)
+        truth = dict(zip(scores.activations, truth - truth[0], strict=True))
+        verdict = decide(
+            scores,
+            baseline="relu",
+            metric=METRICS["accuracy" if world.hits else "r2"],
+            learning_rates={},
+            runs={},
+            method=method,
+        )
+        strength = verdict["strength"]
+        if verdict["recommended"] != "relu" or strength != "proven":
+            strengths[strength] += 1
+        else:
+            strengths["no matter"] += 1  # the baseline itself shown to be the best: no change
+        false_proof += strength == "proven" and truth[verdict["recommended"]] <= 0 < len(truth) and (
+            verdict["recommended"] != "relu"
+        )
+        regret.append(max(truth.values()) - truth[verdict["recommended"]])
+        table = [row for row in verdict["table"] if row["activation"] != "relu"]
+        best = max(table, key=lambda row: row["expected_gain"])
+        raw.append(best["difference"] - truth[best["activation"]])
+        shrunken.append(best["expected_gain"] - truth[best["activation"]])
+        believed += [row["probability_better"] for row in table]
+        came_true += [truth[row["activation"]] > 0 for row in table]
+    for name, number in strengths.items():
+        yield f"verdict {name}", number / studies
+    yield "proven but not better", false_proof / studies
+    yield "bias of the best's plain difference", float(np.mean(raw))
+    yield "bias of the best's expected gain", float(np.mean(shrunken))
+    yield "mean loss to the true best", float(np.mean(regret))
+    if tau > 0:
+        edges = np.array([0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0001])
+        place = np.digitize(believed, edges) - 1
+        for index in range(len(edges) - 1):
+            inside = place == index
+            if inside.sum() >= 50:
+                label = f"said {np.mean(np.array(believed)[inside]):.3f} better, was so"
+                yield label, float(np.mean(np.array(came_true)[inside]))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--only", choices=("coverage", "family"))
+    options = parser.parse_args(arguments)
+    many = 200 if options.quick else 2000
+    few = 40 if options.quick else 400
+    print("what,setting,studies,figure,value")
+
+    def write(what: str, setting: str, studies: int, rows: Iterator[tuple[str, float]]) -> None:
+        for figure, value in rows:
+            print(f"{what},{setting},{studies},{figure},{value:.4f}")
+        sys.stdout.flush()
+
+    base = World()
+    worlds = {
+        "178 rows 10 seeds": replace(base, rows=178),
+        "400 rows 10 seeds": base,
+        "400 rows 10 seeds overlap 0.5": replace(base, overlap=0.5),
+        "400 rows 10 seeds no run luck": replace(base, run=0.0),
+        "400 rows 10 seeds much run luck": replace(base, run=0.2),
+        "400 rows 10 seeds much run luck overlap 0.5": replace(base, run=0.2, overlap=0.5),
+        "400 rows 3 seeds": replace(base, seeds=3),
+        "400 rows 5 seeds": replace(base, seeds=5),
+        "400 rows 7 seeds": replace(base, seeds=7),
+        "400 rows 20 seeds": replace(base, seeds=20),
+        "2000 rows 10 seeds": replace(base, rows=2000),
+        "400 rows 10 seeds smooth": replace(base, hits=False),
+        "400 rows 5 seeds smooth much run luck": replace(base, hits=False, run=0.2, seeds=5),
+    }
+    if options.only != "family":
+        for index, (name, world) in enumerate(worlds.items()):
+            rng = np.random.default_rng([1, index])
+            write("coverage", name, many, coverage(world, many, rng))
+    if options.only != "coverage":
+        index = 0
+        for name in ("400 rows 10 seeds", "400 rows 10 seeds overlap 0.5", "400 rows 5 seeds"):
+            for tau in (0.0, 0.005, 0.01, 0.02):
+                for method in ("crossed", "nadeau-bengio"):
+                    if method != "crossed" and tau not in (0.0, 0.01):
+                        continue
+                    rng = np.random.default_rng([2, index])
+                    index += 1
+                    setting = f"{name} {method} tau {tau}"
+                    write("family", setting, few, family(worlds[name], tau, few, rng, method))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""Rectifier: which activation function, and why is my network stuck?
+
+* choose: ``rf.compare(data, target="y")``, ``rf.inspect(data, target="y")``
+* use: ``rf.get("leaky_relu(negative_slope=0.2)")``, ``rf.names()``, ``rf.define(...)``, and every
+  activation by its own name: ``rf.mish(x)``
+
+Importing this package imports no array library; each is asked for when first needed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rectifier.activation import Activation, Facts, Parameter
+from rectifier.catalog import define, get, names
+from rectifier.errors import InputError, RectifierError
+
+if TYPE_CHECKING:
+    from rectifier.study import Inspection, Study, compare, inspect
+
+__version__ = "0.1.0"
+
+# Names that need the extra "study", fetched on first use.
+_STUDY = ("Inspection", "Study", "compare", "inspect")
+
+__all__ = [
+    "Activation",
+    "Facts",
+    "InputError",
+    "Inspection",
+    "Parameter",
+    "RectifierError",
+    "Study",
+    "__version__",
+    "compare",
+    "define",
+    "get",
+    "inspect",
+    "names",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _STUDY:
+        from rectifier import study
+
+        return getattr(study, name)
+    if name in names():
+        return get(name)
+    raise AttributeError(f"module 'rectifier' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *names()})

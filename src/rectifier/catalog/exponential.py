@@ -1,0 +1,145 @@
+"""Rectifiers with an exponential below zero, and the exponential itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rectifier.activation import Activation, Facts, Parameter, Peer
+from rectifier.ops.words import exp, expm1, inf, minimum, ones_like, where
+
+
+def _elu_formula(x: Any, alpha: Any) -> Any:
+    return where(x > 0, x, alpha * (exp(x) - 1))
+
+
+def _elu_value(x: Any, alpha: Any) -> Any:
+    return where(x > 0, x, alpha * expm1(minimum(x, 0.0)))
+
+
+def _elu_derivative(x: Any, alpha: Any) -> Any:
+    return where(x > 0, ones_like(x), alpha * exp(minimum(x, 0.0)))
+
+
+def _elu_facts(alpha: float) -> Facts:
+    return Facts(
+        "non-linear",
+        range=(-alpha, inf),
+        attained=(alpha == 0, False),
+        convex=alpha <= 1,
+        smoothness=1 if alpha == 1 else 0,
+        kinks=() if alpha == 1 else (0.0,),
+        lipschitz=max(1.0, alpha),
+    )
+
+
+ELU = Activation(
+    "elu",
+    formula=_elu_formula,
+    value=_elu_value,
+    derivative=_elu_derivative,
+    parameters=(Parameter("alpha", 1.0, low=0.0, meaning="depth of the floor"),),
+    facts=_elu_facts,
+    summary="ReLU with an exponential floor at -alpha; pushes mean activations towards zero.",
+    paper="Clevert, Unterthiner and Hochreiter 2016, Fast and accurate deep network learning by "
+    "exponential linear units",
+    peers=(
+        Peer("keras.activations.elu", "elu"),
+        Peer("keras.layers.ELU", "elu"),
+        Peer("torch.nn.functional.elu", "elu"),
+        Peer("jax.nn.elu", "elu", "the gradient loses every digit below -17 in float32"),
+        Peer("tensorflow.nn.elu", "elu"),
+        Peer("onnx.Elu", "elu"),
+    ),
+)
+
+
+def _celu_formula(x: Any, alpha: Any) -> Any:
+    return where(x > 0, x, alpha * (exp(x / alpha) - 1))
+
+
+def _celu_value(x: Any, alpha: Any) -> Any:
+    return where(x > 0, x, alpha * expm1(minimum(x, 0.0) / alpha))
+
+
+def _celu_derivative(x: Any, alpha: Any) -> Any:
+    return where(x > 0, ones_like(x), exp(minimum(x, 0.0) / alpha))
+
+
+CELU = Activation(
+    "celu",
+    formula=_celu_formula,
+    value=_celu_value,
+    derivative=_celu_derivative,
+    parameters=(Parameter("alpha", 1.0, low=0.0, positive=True, meaning="depth of the floor"),),
+    facts=lambda alpha: Facts("non-linear", range=(-alpha, inf), convex=True, smoothness=1),
+    summary="ELU whose slope is 1 at zero for every alpha.",
+    paper="Barron 2017, Continuously differentiable exponential linear units",
+    peers=(
+        Peer("keras.activations.celu", "celu"),
+        Peer("torch.nn.functional.celu", "celu"),
+        Peer("jax.nn.celu", "celu"),
+        Peer("onnx.Celu", "celu"),
+    ),
+)
+
+# The fixed point of mean 0 and variance 1 (equation 14 of the paper), to double precision.
+SELU_ALPHA = 1.6732632423543772
+SELU_SCALE = 1.0507009873554805
+
+
+def _selu_formula(x: Any) -> Any:
+    return SELU_SCALE * where(x > 0, x, SELU_ALPHA * (exp(x) - 1))
+
+
+def _selu_value(x: Any) -> Any:
+    return SELU_SCALE * where(x > 0, x, SELU_ALPHA * expm1(minimum(x, 0.0)))
+
+
+def _selu_derivative(x: Any) -> Any:
+    return SELU_SCALE * where(x > 0, ones_like(x), SELU_ALPHA * exp(minimum(x, 0.0)))
+
+
+SELU = Activation(
+    "selu",
+    formula=_selu_formula,
+    value=_selu_value,
+    derivative=_selu_derivative,
+    facts=Facts(
+        "non-linear",
+        range=(-SELU_SCALE * SELU_ALPHA, inf),
+        smoothness=0,
+        kinks=(0.0,),
+        lipschitz=SELU_SCALE * SELU_ALPHA,
+    ),
+    summary="ELU scaled so that signals keep mean 0 and variance 1 through deep plain networks.",
+    paper="Klambauer, Unterthiner, Mayr and Hochreiter 2017, Self-normalizing neural networks",
+    peers=(
+        Peer("keras.activations.selu", "selu"),
+        Peer("torch.nn.functional.selu", "selu"),
+        Peer("jax.nn.selu", "selu"),
+        Peer("tensorflow.nn.selu", "selu"),
+        Peer("onnx.Selu", "selu"),
+    ),
+)
+
+
+def _exponential_formula(x: Any) -> Any:
+    return exp(x)
+
+
+EXPONENTIAL = Activation(
+    "exponential",
+    formula=_exponential_formula,
+    value=_exponential_formula,
+    derivative=_exponential_formula,
+    facts=Facts("non-linear", range=(0.0, inf), convex=True, lipschitz=inf),
+    summary="e to the x; for outputs that are rates. As a hidden unit it tends to explode.",
+    paper="the inverse link of Poisson regression",
+    aliases=("exp",),
+    peers=(
+        Peer("keras.activations.exponential", "exponential"),
+        Peer("torch.exp", "exponential"),
+        Peer("jax.numpy.exp", "exponential"),
+        Peer("onnx.Exp", "exponential"),
+    ),
+)

@@ -1,0 +1,151 @@
+"""Smooth and unbounded: soft rectifiers, their logarithm, and the sine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rectifier.activation import Activation, Facts, Parameter, Peer
+from rectifier.ops.words import (
+    absolute,
+    cos,
+    exp,
+    hypot,
+    inf,
+    log,
+    log1p,
+    maximum,
+    minimum,
+    sigmoid,
+    sin,
+    sqrt,
+    where,
+)
+
+
+def _softplus_formula(x: Any, beta: Any) -> Any:
+    return log(1 + exp(beta * x)) / beta
+
+
+def _softplus_value(x: Any, beta: Any) -> Any:
+    return maximum(x, 0.0) + log1p(exp(-absolute(beta * x))) / beta
+
+
+def _softplus_derivative(x: Any, beta: Any) -> Any:
+    return sigmoid(beta * x)
+
+
+SOFTPLUS = Activation(
+    "softplus",
+    formula=_softplus_formula,
+    value=_softplus_value,
+    derivative=_softplus_derivative,
+    parameters=(Parameter("beta", 1.0, low=0.0, positive=True, meaning="sharpness"),),
+    facts=Facts("non-linear", range=(0.0, inf), convex=True),
+    summary="A ReLU whose corner is rounded; its derivative is the sigmoid.",
+    paper="Dugas, Bengio, Bélisle, Nadeau and Garcia 2001, Incorporating second-order functional "
+    "knowledge for better option pricing",
+    peers=(
+        Peer("keras.activations.softplus", "softplus"),
+        Peer("torch.nn.functional.softplus", "softplus", "exactly linear above threshold=20"),
+        Peer("jax.nn.softplus", "softplus"),
+        Peer("tensorflow.nn.softplus", "softplus"),
+        Peer("onnx.Softplus", "softplus"),
+    ),
+)
+
+
+def _squareplus_formula(x: Any, b: Any) -> Any:
+    return (x + sqrt(x**2 + b)) / 2
+
+
+def _squareplus_value(x: Any, b: Any) -> Any:
+    # on the left x + sqrt(x² + b) cancels; b / (sqrt(x² + b) - x) is the same number
+    root = hypot(x, b**0.5)
+    return where(x > 0, (x + root) / 2, b / (root + absolute(x)) / 2)
+
+
+def _squareplus_derivative(x: Any, b: Any) -> Any:
+    root = hypot(x, b**0.5)
+    tail = b / (root + absolute(x)) / (2 * root)
+    return where(x > 0, 1 - tail, tail)
+
+
+SQUAREPLUS = Activation(
+    "squareplus",
+    formula=_squareplus_formula,
+    value=_squareplus_value,
+    derivative=_squareplus_derivative,
+    parameters=(Parameter("b", 4.0, low=0.0, positive=True, meaning="roundness of the corner"),),
+    facts=Facts("non-linear", range=(0.0, inf), convex=True),
+    summary="A softplus made of a square root: no exponential, no overflow.",
+    paper="Barron 2021, Squareplus: a softplus-like algebraic rectifier",
+    peers=(
+        Peer("keras.activations.squareplus", "squareplus", "0 below about -4000 in float32"),
+        Peer("jax.nn.squareplus", "squareplus", "0 below about -4000 in float32"),
+    ),
+)
+
+
+def _log_sigmoid_formula(x: Any) -> Any:
+    return -log(1 + exp(-x))
+
+
+def _log_sigmoid_value(x: Any) -> Any:
+    return minimum(x, 0.0) - log1p(exp(-absolute(x)))
+
+
+def _log_sigmoid_derivative(x: Any) -> Any:
+    return sigmoid(-x)
+
+
+LOG_SIGMOID = Activation(
+    "log_sigmoid",
+    formula=_log_sigmoid_formula,
+    value=_log_sigmoid_value,
+    derivative=_log_sigmoid_derivative,
+    facts=Facts("non-linear", range=(-inf, 0.0)),
+    summary="The logarithm of the sigmoid, for losses; always negative.",
+    paper="the log-likelihood of logistic regression",
+    aliases=("logistic_log",),
+    peers=(
+        Peer("keras.activations.log_sigmoid", "log_sigmoid"),
+        Peer("torch.nn.functional.logsigmoid", "log_sigmoid"),
+        Peer("jax.nn.log_sigmoid", "log_sigmoid"),
+        Peer("tensorflow.math.log_sigmoid", "log_sigmoid"),
+    ),
+)
+
+
+def _sine_formula(x: Any, frequency: Any) -> Any:
+    return sin(frequency * x)
+
+
+def _sine_derivative(x: Any, frequency: Any) -> Any:
+    return frequency * cos(frequency * x)
+
+
+SINE = Activation(
+    "sine",
+    formula=_sine_formula,
+    value=_sine_formula,
+    derivative=_sine_derivative,
+    parameters=(Parameter("frequency", 1.0, low=0.0, positive=True, aliases=("w0", "omega_0")),),
+    facts=lambda frequency: Facts(
+        "non-linear",
+        range=(-1.0, 1.0),
+        attained=(True, True),
+        monotone=False,
+        lipschitz=frequency,
+        zero_centred=True,
+    ),
+    summary="Periodic, for signals and images as functions; has no limit, so NaN at infinity.",
+    paper="Sitzmann, Martel, Bergman, Lindell and Wetzstein 2020, Implicit neural representations "
+    "with periodic activation functions",
+    aliases=("sin", "siren"),
+    peers=(
+        Peer("torch.sin", "sine"),
+        Peer("jax.numpy.sin", "sine"),
+        Peer("keras.ops.sin", "sine"),
+        Peer("onnx.Sin", "sine"),
+    ),
+)

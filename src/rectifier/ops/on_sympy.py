@@ -1,0 +1,55 @@
+"""SymPy's words: the same formulas as mathematics, for LaTeX, true derivatives and the oracle."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+NAME = "sympy"
+
+
+@cache
+def vocabulary() -> dict[str, Any]:
+    import sympy
+
+    def where(condition: Any, x: Any, y: Any) -> Any:
+        return sympy.Piecewise((x, condition), (y, True))
+
+    def sum_along(x: Any, axis: Any) -> Any:
+        here, there, last = sympy.symbols("i j n", integer=True, positive=True)
+        return sympy.Sum(x.subs(here, there), (there, 1, last))
+
+    def not_in_textbooks(*_: Any) -> Any:
+        raise TypeError("this word serves computation; a textbook formula has no need of it")
+
+    return {
+        "where": where,
+        "isnan": lambda x: sympy.false,
+        "zeros_like": lambda x: sympy.Integer(0),
+        "ones_like": lambda x: sympy.Integer(1),
+        "absolute": sympy.Abs,
+        "sign": sympy.sign,
+        "maximum": lambda x, y: where(x > y, x, y),
+        "minimum": lambda x, y: where(x > y, y, x),
+        "product": lambda x, y: x * y,
+        "sqrt": sympy.sqrt,
+        "hypot": lambda x, y: sympy.sqrt(x**2 + y**2),
+        "exp": sympy.exp,
+        "expm1": lambda x: sympy.exp(x) - 1,
+        "log": sympy.log,
+        "log1p": lambda x: sympy.log(1 + x),
+        "sin": sympy.sin,
+        "cos": sympy.cos,
+        "arctan": sympy.atan,
+        "tanh": sympy.tanh,
+        "sigmoid": lambda x: 1 / (1 + sympy.exp(-x)),
+        "erf": sympy.erf,
+        "erfc": sympy.erfc,
+        "max_along": not_in_textbooks,
+        "sum_along": sum_along,
+        "moveaxis": not_in_textbooks,
+        "eye_like": not_in_textbooks,
+        # exact constants, where the arrays' words have floats
+        "pi": sympy.pi,
+        "inf": sympy.oo,
+    }

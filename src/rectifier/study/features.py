@@ -1,0 +1,194 @@
+"""Columns to network inputs, one split at a time, learning from that split's training rows only."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from rectifier.study.load import Table
+
+# A number this far from zero, in units of its column's spread, loses digits in float32 (24 bits):
+# seconds since 1970 would be rounded to 128 s.
+_FAR = 1e3
+_TINY = 1e-30  # 1 / spread must be representable in float32 as well
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Network inputs of every split.
+
+    ``matrix`` [matrices, rows, columns] float32 without NaN; ``which``
+    [splits] int32 says which matrix a split reads; ``shift`` and ``scale``
+    [splits, columns] float32 standardise it:
+    ``(matrix[which] - shift) * scale`` has mean 0 and standard deviation 1
+    over the split's training rows, and is 0 where a column is constant there.
+    ``names`` are the columns of the first matrix. Where text is encoded, the
+    columns of one matrix need not mean the same as those of another.
+    """
+
+    matrix: np.ndarray
+    which: np.ndarray
+    shift: np.ndarray
+    scale: np.ndarray
+    names: list[str]
+
+
+def encode(table: Table, training_rows: Sequence[np.ndarray]) -> Features:
+    """Turn the feature columns into numbers; ``training_rows[split]`` are int row indices.
+
+    Numbers and booleans stay as they are; dates and times become seconds and,
+    as text does, pass through ``skrub.TableVectorizer``; pictures are
+    flattened. A missing number becomes the median of the training rows (0
+    where these have none). Encoder, medians, shift and scale are fitted on
+    the split's training rows alone; the target is never looked at. Splits
+    whose matrices would be equal share one.
+    """
+    training = [np.asarray(rows, dtype=np.int64) for rows in training_rows]
+    if not training or any(rows.size == 0 for rows in training):
+        raise ValueError("every split needs at least one training row")
+    if table.images is not None:
+        flat = table.images.reshape(table.rows, -1)
+        names = [f"pixel{k}" for k in range(flat.shape[1])]
+        return _standardise([flat], np.zeros(len(training), np.int32), training, names)
+
+    numbers, number_names = numeric_columns(table.frame)
+    numbers = _recentre(numbers, training[0])
+    other = table.frame.select(
+        pl.col(pl.String, pl.Date, pl.Datetime),
+    )
+    if not other.width:
+        medians = [_medians(numbers, rows) for rows in training]
+        distinct, which = np.unique(np.stack(medians), axis=0, return_inverse=True)
+        if not np.isnan(numbers).any():
+            distinct, which = distinct[:1], np.zeros(len(training), np.int32)
+        matrices = [_fill(numbers, values) for values in distinct]
+        return _standardise(matrices, which.reshape(-1), training, number_names)
+
+    by_rows: dict[bytes, int] = {}
+    which = np.array([by_rows.setdefault(rows.tobytes(), len(by_rows)) for rows in training])
+    matrices, names = [], number_names
+    for rows in {rows.tobytes(): rows for rows in training}.values():
+        encoded, encoded_names = _vectorise(other, rows)
+        names = names if matrices else number_names + encoded_names
+        matrix = np.concatenate([numbers, encoded], axis=1)
+        matrices.append(_fill(matrix, _medians(matrix, rows)))
+    return _standardise(matrices, which, training, names)
+
+
+def numeric_columns(frame: pl.DataFrame) -> tuple[np.ndarray, list[str]]:
+    """The columns that are numbers by themselves, [rows, columns] float64 with NaN for missing.
+
+    Numbers, booleans (0 and 1), and dates, times and durations in seconds.
+    """
+    names = [column.name for column in frame if column.dtype != pl.String]
+    values = np.empty((frame.height, len(names)), dtype=np.float64, order="F")
+    for place, name in enumerate(names):
+        values[:, place] = _seconds_or_numbers(frame[name]).fill_null(np.nan).to_numpy()
+    return values, names
+
+
+def _seconds_or_numbers(column: pl.Series) -> pl.Series:
+    dtype = column.dtype
+    if not dtype.is_temporal():
+        return column.cast(pl.Float64)
+    if dtype == pl.Date:
+        return column.cast(pl.Int32).cast(pl.Float64) * 86_400.0
+    unit = getattr(dtype, "time_unit", "ns")  # pl.Time counts nanoseconds since midnight
+    per_second = {"ms": 1e3, "us": 1e6, "ns": 1e9}[unit]
+    return column.to_physical().cast(pl.Float64) / per_second
+
+
+def _recentre(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Move and stretch the columns that float32 could not hold apart; all others stay untouched.
+
+    The origin is the value of one training row and the unit a power of two;
+    standardising afterwards undoes both exactly, so nothing is learnt here.
+    """
+    filled = ~np.isnan(values)
+    some = filled.any(axis=0)
+    high = np.where(filled, values, -np.inf).max(axis=0, initial=-np.inf)
+    low = np.where(filled, values, np.inf).min(axis=0, initial=np.inf)
+    high, low = np.where(some, high, 0.0), np.where(some, low, 0.0)
+    span = high - low
+    peak = np.maximum(np.abs(high), np.abs(low))
+    moved = (span > 0) & ((peak > _FAR * span) | (span < _TINY) | (span > 1 / _TINY))
+    if not moved.any():
+        return values
+    values = values.copy()
+    for column in np.flatnonzero(moved):
+        own = values[rows, column]
+        own = own[~np.isnan(own)]
+        origin = own[0] if own.size else 0.0
+        # ldexp rather than division by 2**k, which overflows for subnormal spans
+        exponent = -int(np.frexp(span[column])[1])
+        values[:, column] = np.ldexp(values[:, column] - origin, exponent)
+    return values
+
+
+def _medians(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """[columns]: the training rows' median where a column has missing values anywhere, else 0."""
+    medians = np.zeros(values.shape[1])
+    for column in np.flatnonzero(np.isnan(values).any(axis=0)):
+        own = values[rows, column]
+        own = own[~np.isnan(own)]
+        medians[column] = np.median(own) if own.size else 0.0
+    return medians
+
+
+def _fill(values: np.ndarray, replacements: np.ndarray) -> np.ndarray:
+    """float32 copy with missing values replaced, column by column."""
+    filled = values.astype(np.float32)
+    rows, columns = np.nonzero(np.isnan(filled))
+    filled[rows, columns] = replacements[columns]
+    return filled
+
+
+def _vectorise(frame: pl.DataFrame, rows: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Text, dates and times through skrub, fitted on ``rows``: [rows, columns] float64, names."""
+    import skrub
+    from sklearn.preprocessing import OneHotEncoder
+
+    vectoriser = skrub.TableVectorizer(
+        # drop=None: skrub's default drops one of two categories, and then warns about categories
+        # that only other rows have, because it cannot tell them from the dropped one.
+        low_cardinality=OneHotEncoder(
+            drop=None, handle_unknown="ignore", sparse_output=False, dtype=np.float32
+        ),
+        high_cardinality=skrub.StringEncoder(random_state=0),
+        # numeric_columns gives the exact seconds already
+        datetime=skrub.DatetimeEncoder(add_total_seconds=False),
+    )
+    # Columns travel by number: a hostile name must not meet skrub's own naming of outputs.
+    plain = frame.rename({name: f"{place}" for place, name in enumerate(frame.columns)})
+    with warnings.catch_warnings():
+        encoded = vectoriser.fit(plain[rows]).transform(plain)
+    values = encoded.cast(pl.Float64).fill_null(np.nan).to_numpy()
+    names = []
+    for place, name in enumerate(frame.columns):
+        for output in vectoriser.input_to_outputs_[f"{place}"]:
+            names.append(name + output.removeprefix(f"{place}"))
+    return values, names
+
+
+def _standardise(
+    matrices: list[np.ndarray], which: np.ndarray, training: list[np.ndarray], names: list[str]
+) -> Features:
+    """Pad to one width with zero columns, stack, and take mean and spread from training rows."""
+    width = max(matrix.shape[1] for matrix in matrices)
+    stacked = np.zeros((len(matrices), len(matrices[0]), width), dtype=np.float32)
+    for place, matrix in enumerate(matrices):
+        stacked[place, :, : matrix.shape[1]] = matrix
+    shift = np.zeros((len(training), width), dtype=np.float32)
+    scale = np.zeros((len(training), width), dtype=np.float32)
+    for split, rows in enumerate(training):
+        own = stacked[which[split]][rows]
+        # float64 sums: a million float32 values would lose four digits
+        shift[split] = own.mean(axis=0, dtype=np.float64)
+        spread = own.std(axis=0, dtype=np.float64)
+        varied = own.max(axis=0) > own.min(axis=0)
+        scale[split, varied] = 1.0 / spread[varied]
+    return Features(stacked, which.astype(np.int32), shift, scale, names)

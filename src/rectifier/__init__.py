@@ -16,7 +16,7 @@ from rectifier.catalog import define, get, names
 from rectifier.errors import InputError, RectifierError
 
 if TYPE_CHECKING:
-    from rectifier.study import Inspection, Study, compare, inspect
+    from rectifier.choose import Inspection, Study, compare, inspect
 
 __version__ = "0.1.0"
 
@@ -42,9 +42,9 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _STUDY:
-        from rectifier import study
+        from rectifier import choose
 
-        return getattr(study, name)
+        return getattr(choose, name)
     if name in names():
         return get(name)
     raise AttributeError(f"module 'rectifier' has no attribute {name!r}")

@@ -10,7 +10,7 @@ from rectifier.study.target import FLOAT32_MAX
 
 
 def tidy_values(column: pl.Series, source: str) -> pl.Series:
-    """One column in one of the kinds the study knows: number, boolean, text, category, date, time."""
+    """The column as one of the kinds a study knows: number, boolean, text, category, date, time."""
     name, dtype = column.name, column.dtype
     if dtype == pl.Null or (column.null_count() == len(column) and not dtype.is_nested()):
         return pl.Series(name, [None] * len(column), dtype=pl.Float64)
@@ -64,8 +64,9 @@ def refuse_unbounded(column: pl.Series, source: str) -> None:
             f"{source}: column {column.name!r} holds {infinite} infinite "
             f"value{'s' * (infinite != 1)}; replace or remove {'them' if infinite > 1 else 'it'}"
         )
-    largest = column.abs().max()
-    if largest is not None and largest > FLOAT32_MAX:
+    filled = column.drop_nulls().to_numpy()
+    largest = float(abs(filled).max(initial=0.0))
+    if largest > FLOAT32_MAX:
         raise InputError(
             f"{source}: column {column.name!r} holds {largest:.3g}, more than the "
             f"{FLOAT32_MAX:.2g} that float32 can hold; divide it by a constant"

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from polars import selectors
 
 from rectifier.study.load import Table
 
 # A number this far from zero, in units of its column's spread, loses digits in float32 (24 bits):
 # seconds since 1970 would be rounded to 128 s.
 _FAR = 1e3
-_TINY = 1e-30  # 1 / spread must be representable in float32 as well
+# Spans from 1/_WIDE to _WIDE are left alone, and a spread below 1/_STILL counts as none: so the
+# largest standardised value, _FAR * _WIDE * _STILL, is still a float32 number.
+_WIDE = 1e16
+_STILL = 1e18
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,31 +55,35 @@ def encode(table: Table, training_rows: Sequence[np.ndarray]) -> Features:
         raise ValueError("every split needs at least one training row")
     if table.images is not None:
         flat = table.images.reshape(table.rows, -1)
-        names = [f"pixel{k}" for k in range(flat.shape[1])]
-        return _standardise([flat], np.zeros(len(training), np.int32), training, names)
+        pixels = [f"pixel{k}" for k in range(flat.shape[1])]
+        return _standardise([flat], np.zeros(len(training), np.int32), training, pixels)
 
     numbers, number_names = numeric_columns(table.frame)
     numbers = _recentre(numbers, training[0])
-    other = table.frame.select(
-        pl.col(pl.String, pl.Date, pl.Datetime),
-    )
+    other = table.frame.select(selectors.string() | selectors.date() | selectors.datetime())
     if not other.width:
         medians = [_medians(numbers, rows) for rows in training]
         distinct, which = np.unique(np.stack(medians), axis=0, return_inverse=True)
         if not np.isnan(numbers).any():
             distinct, which = distinct[:1], np.zeros(len(training), np.int32)
-        matrices = [_fill(numbers, values) for values in distinct]
-        return _standardise(matrices, which.reshape(-1), training, number_names)
+        filled = [_fill(numbers, values) for values in distinct]
+        return _standardise(filled, which.reshape(-1), training, number_names)
 
-    by_rows: dict[bytes, int] = {}
-    which = np.array([by_rows.setdefault(rows.tobytes(), len(by_rows)) for rows in training])
-    matrices, names = [], number_names
-    for rows in {rows.tobytes(): rows for rows in training}.values():
+    matrices: list[np.ndarray] = []
+    places: list[int] = []
+    names: list[str] = []
+    for rows in training:
         encoded, encoded_names = _vectorise(other, rows)
-        names = names if matrices else number_names + encoded_names
-        matrix = np.concatenate([numbers, encoded], axis=1)
-        matrices.append(_fill(matrix, _medians(matrix, rows)))
-    return _standardise(matrices, which, training, names)
+        parts = [_fill(part, _medians(part, rows)) for part in (numbers, encoded)]
+        matrix = np.concatenate(parts, axis=1)
+        # Categories that all splits have seen give equal matrices: one is kept.
+        same = (k for k, known in enumerate(matrices) if np.array_equal(known, matrix))
+        place = next(same, len(matrices))
+        if place == len(matrices):
+            matrices.append(matrix)
+            names = names or number_names + encoded_names
+        places.append(place)
+    return _standardise(matrices, np.array(places), training, names)
 
 
 def numeric_columns(frame: pl.DataFrame) -> tuple[np.ndarray, list[str]]:
@@ -108,14 +115,14 @@ def _recentre(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
     The origin is the value of one training row and the unit a power of two;
     standardising afterwards undoes both exactly, so nothing is learnt here.
     """
-    filled = ~np.isnan(values)
-    some = filled.any(axis=0)
-    high = np.where(filled, values, -np.inf).max(axis=0, initial=-np.inf)
-    low = np.where(filled, values, np.inf).min(axis=0, initial=np.inf)
+    # fmax and fmin pass over NaN; a column of nothing else comes out as infinite
+    high = np.fmax.reduce(values, axis=0, initial=-np.inf)
+    low = np.fmin.reduce(values, axis=0, initial=np.inf)
+    some = high >= low
     high, low = np.where(some, high, 0.0), np.where(some, low, 0.0)
     span = high - low
     peak = np.maximum(np.abs(high), np.abs(low))
-    moved = (span > 0) & ((peak > _FAR * span) | (span < _TINY) | (span > 1 / _TINY))
+    moved = (span > 0) & ((peak > _FAR * span) | (span < 1 / _WIDE) | (span > _WIDE))
     if not moved.any():
         return values
     values = values.copy()
@@ -141,14 +148,15 @@ def _medians(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 def _fill(values: np.ndarray, replacements: np.ndarray) -> np.ndarray:
     """float32 copy with missing values replaced, column by column."""
-    filled = values.astype(np.float32)
-    rows, columns = np.nonzero(np.isnan(filled))
-    filled[rows, columns] = replacements[columns]
+    filled = values.astype(np.float32, order="C")
+    gaps = np.isnan(filled)
+    if gaps.any():
+        np.copyto(filled, replacements.astype(np.float32), where=gaps)
     return filled
 
 
 def _vectorise(frame: pl.DataFrame, rows: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Text, dates and times through skrub, fitted on ``rows``: [rows, columns] float64, names."""
+    """Text and dates through skrub, fitted on ``rows``: [rows, columns] float32 with NaN, names."""
     import skrub
     from sklearn.preprocessing import OneHotEncoder
 
@@ -164,9 +172,8 @@ def _vectorise(frame: pl.DataFrame, rows: np.ndarray) -> tuple[np.ndarray, list[
     )
     # Columns travel by number: a hostile name must not meet skrub's own naming of outputs.
     plain = frame.rename({name: f"{place}" for place, name in enumerate(frame.columns)})
-    with warnings.catch_warnings():
-        encoded = vectoriser.fit(plain[rows]).transform(plain)
-    values = encoded.cast(pl.Float64).fill_null(np.nan).to_numpy()
+    encoded = vectoriser.fit(plain[rows]).transform(plain)
+    values = encoded.cast(pl.Float32).fill_null(np.nan).to_numpy()
     names = []
     for place, name in enumerate(frame.columns):
         for output in vectoriser.input_to_outputs_[f"{place}"]:
@@ -179,9 +186,12 @@ def _standardise(
 ) -> Features:
     """Pad to one width with zero columns, stack, and take mean and spread from training rows."""
     width = max(matrix.shape[1] for matrix in matrices)
-    stacked = np.zeros((len(matrices), len(matrices[0]), width), dtype=np.float32)
-    for place, matrix in enumerate(matrices):
-        stacked[place, :, : matrix.shape[1]] = matrix
+    if len(matrices) == 1:  # no copy: the table may fill much of the memory
+        stacked = matrices[0][np.newaxis]
+    else:
+        stacked = np.zeros((len(matrices), len(matrices[0]), width), dtype=np.float32)
+        for place, matrix in enumerate(matrices):
+            stacked[place, :, : matrix.shape[1]] = matrix
     shift = np.zeros((len(training), width), dtype=np.float32)
     scale = np.zeros((len(training), width), dtype=np.float32)
     for split, rows in enumerate(training):
@@ -189,6 +199,6 @@ def _standardise(
         # float64 sums: a million float32 values would lose four digits
         shift[split] = own.mean(axis=0, dtype=np.float64)
         spread = own.std(axis=0, dtype=np.float64)
-        varied = own.max(axis=0) > own.min(axis=0)
+        varied = (own.max(axis=0) > own.min(axis=0)) & (spread > 1 / _STILL)
         scale[split, varied] = 1.0 / spread[varied]
     return Features(stacked, which.astype(np.int32), shift, scale, names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import polars as pl
 from rectifier.errors import InputError, UnknownName
 from rectifier.study.cells import refuse_unbounded, tidy_values
 from rectifier.study.memory import built_in, from_arrays, from_pandas, is_pandas
-from rectifier.study.read import EXTENSIONS, read_file, tidy_names
+from rectifier.study.read import EXTENSIONS, read_file, tidy, tidy_names
 from rectifier.study.target import Task, read_target
 
 BUILT_IN = ("breast_cancer", "diabetes", "digits", "iris", "wine")
@@ -47,7 +47,7 @@ class Table:
     dropped: tuple[str, ...] = ()
     removed_rows: int = 0
     fingerprint: str = ""
-    source: str = field(default="")
+    source: str = ""
 
     @property
     def rows(self) -> int:
@@ -56,6 +56,16 @@ class Table:
     @property
     def columns(self) -> list[str]:
         return self.frame.columns
+
+    def take(self, rows: np.ndarray) -> Table:
+        """The same table with only these rows (int indices), for looking at a sample of it."""
+        return replace(
+            self,
+            frame=self.frame[rows],
+            y=self.y[rows],
+            labels=self.labels[rows],
+            images=None if self.images is None else self.images[rows],
+        )
 
 
 def load(
@@ -70,6 +80,8 @@ def load(
     looks like. Raises ``InputError`` with one line for anything unusable.
     """
     drop = (drop,) if isinstance(drop, str) else tuple(drop)
+    drop = tuple(tidy(column) for column in drop)
+    target = tidy(target) if target is not None else None
     name, source, content = _fetch(data)
     if isinstance(content, tuple):
         frame, images = from_arrays(*content, target or "target", source)
@@ -168,8 +180,6 @@ def _choose_target(frame: pl.DataFrame, target: str | None, built_in: bool, sour
         )
     if target in frame.columns:
         return target
-    if target.strip() in frame.columns:
-        return target.strip()
     hint = f"{source} has the columns {_some(frame.columns)}"
     if sum(_is_number(name) for name in frame.columns) * 2 > frame.width:
         hint += "; they look like numbers: does the file lack its line of column names?"
@@ -216,7 +226,7 @@ def _fingerprint(
     y: np.ndarray,
     classes: tuple[str, ...],
 ) -> str:
-    """sha256 over bytes of whole columns: independent of chunking, file format and polars version."""
+    """sha256 over the bytes of whole columns: the same for any file format and polars version."""
     digest = hashlib.sha256(repr((target, task, classes, len(y))).encode())
     digest.update(np.ascontiguousarray(y).tobytes())
     if images is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -32,12 +32,12 @@ def is_pandas(data: Any) -> bool:
 def from_pandas(data: Any) -> pl.DataFrame:
     """A pandas frame as a polars one; columns of mixed Python values become text."""
     names = [" ".join(map(str, c)) if isinstance(c, tuple) else str(c) for c in data.columns]
-    columns = []
+    columns: list[pl.Series] = []
     for place in range(data.shape[1]):
         series = data.iloc[:, place]
         try:
-            column = pl.from_pandas(series)
-        except Exception as error:
+            column = cast(pl.Series, pl.from_pandas(series.rename(str(place))))
+        except (ValueError, TypeError, NotImplementedError, OverflowError) as error:
             # pyarrow has no type for a column of mixed Python values; as text they are labels.
             values = [None if _is_missing(value) else value for value in series]
             nested = next((v for v in values if not isinstance(v, _SCALARS)), None)
@@ -47,8 +47,10 @@ def from_pandas(data: Any) -> pl.DataFrame:
                     f"which are not one number, text or date a cell; leave it out: "
                     f"--drop {names[place]}"
                 ) from error
-            column = pl.Series([None if v is None else str(v) for v in values], dtype=pl.String)
-        columns.append(column.alias(f"{place}"))
+            column = pl.Series(
+                values=[None if v is None else str(v) for v in values], dtype=pl.String
+            )
+        columns.append(column.alias(str(place)))
     return tidy_names(pl.DataFrame(columns), "pandas frame", names)
 
 
@@ -87,7 +89,8 @@ def from_arrays(x: Any, y: Any, target: str, source: str) -> tuple[pl.DataFrame,
         rows = len(x)
     if rows != len(y):
         raise InputError(f"{source}: X has {rows} rows but y has {len(y)}; they belong row by row")
-    return frame.with_columns(_series(target, y, source)), images
+    # concat, since with_columns refuses the frame without columns that pictures come with
+    return pl.concat([frame, pl.DataFrame([_series(target, y, source)])], how="horizontal"), images
 
 
 def _columns_of(x: np.ndarray, source: str) -> tuple[pl.DataFrame, np.ndarray | None]:

@@ -20,6 +20,7 @@ from scipy.stats import rankdata
 from rectifier.errors import InputError, UnknownName
 
 LOG_LOSS_CEILING = float(-np.log(np.finfo(np.float64).eps))  # 36.04 nats, as scikit-learn clips
+HUGE = 1e100  # differences and squares of such numbers are finite
 WILD = 1e6  # a prediction this many times the target's own reach off is a diverged run's
 
 
@@ -129,7 +130,7 @@ def _logits(y: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarr
     if logits.ndim != 2 or codes.shape != logits.shape[:1] or not len(codes):
         raise InputError(f"predictions of shape {logits.shape} do not fit {codes.shape} labels")
     finite = np.isfinite(logits).all(axis=1, keepdims=True)
-    return codes.astype(np.int64), np.where(finite, logits, 0.0)
+    return codes.astype(np.int64), np.clip(np.where(finite, logits, 0.0), -HUGE, HUGE)
 
 
 def _accuracy(y: np.ndarray, prediction: np.ndarray, mean: float | None = None) -> np.ndarray:
@@ -198,6 +199,7 @@ def _errors(
         raise InputError(f"predictions of shape {guess.shape} do not fit {target.shape} values")
     centre = target.mean()
     guess = np.where(np.isfinite(guess), guess, centre if mean is None else mean)
+    guess = np.clip(guess, -HUGE, HUGE)
     reach = WILD * np.abs(target - centre).max()
     if reach > 0:  # squares of unbounded guesses would leave float32, and with it the journal
         guess = np.clip(guess, centre - reach, centre + reach)

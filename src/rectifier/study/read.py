@@ -6,6 +6,7 @@ business. Nothing here unpickles or evaluates what a file holds.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import zipfile
@@ -65,12 +66,12 @@ def read_file(path: Path) -> pl.DataFrame | tuple[np.ndarray, np.ndarray]:
 
 
 def tidy_names(frame: pl.DataFrame, source: str, names: list[str] | None = None) -> pl.DataFrame:
-    """The frame with stripped column names; a nameless column is called by its place.
+    """The frame with tidy column names (see ``tidy``); a nameless one is called by its place.
 
     ``names`` replaces the frame's own names. Raises ``InputError`` when two
     columns share a name.
     """
-    names = [name.strip() for name in (frame.columns if names is None else names)]
+    names = [tidy(name) for name in (frame.columns if names is None else names)]
     names = [name or f"column {place}" for place, name in enumerate(names, start=1)]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
@@ -81,9 +82,14 @@ def tidy_names(frame: pl.DataFrame, source: str, names: list[str] | None = None)
     return frame.rename(dict(zip(frame.columns, names, strict=True)))
 
 
+def tidy(text: str) -> str:
+    """Text fit for a terminal and for one line: white space single, nothing unprintable."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in " ".join(text.split()))
+
+
 def one_line(error: BaseException) -> str:
     """The first line of a library's message, for use inside one of ours."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return tidy(next(iter(str(error).strip().splitlines()), type(error).__name__))
 
 
 def _nearest_files(path: Path) -> str:
@@ -102,7 +108,7 @@ def _read_binary(path: Path, extension: str) -> pl.DataFrame:
             return pl.read_ndjson(path, infer_schema_length=None)
         with path.open("rb") as file:
             if file.read(6) == b"ARROW1":
-                return pl.read_ipc(path, memory_map=False)
+                return pl.read_ipc(path)
         return pl.read_ipc_stream(path)
     except (pl.exceptions.PolarsError, ValueError, RuntimeError) as error:
         kind = {".parquet": "Parquet", ".jsonl": "JSON lines", ".ndjson": "JSON lines"}
@@ -113,7 +119,8 @@ def _read_binary(path: Path, extension: str) -> pl.DataFrame:
 
 def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # opened here, because numpy leaves a broken archive open
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             missing = [name for name in ("X", "y") if name not in archive]
             if missing:
                 raise InputError(
@@ -138,25 +145,24 @@ def _read_delimited(path: Path, tab: bool) -> pl.DataFrame:
         raise InputError(f"{path} is empty; it needs a line of column names, then rows")
     delimiter = "\t" if tab else _sniff(head, whole)
     header = _records(head, delimiter, 1)[0]
-    options = {
-        "separator": delimiter,
-        "null_values": list(MISSING_MARKERS),
-        "encoding": encoding,
-        "eol_char": "\n" if "\n" in head else "\r",
-    }
     # Types are inferred from the first rows for speed. A later row may contradict them, and a
     # column may look like dates without being any: each attempt below assumes less.
-    attempts = (
-        {"infer_schema_length": _INFER_ROWS, "try_parse_dates": True},
-        {"infer_schema_length": None, "try_parse_dates": True},
-        {"infer_schema_length": None, "try_parse_dates": False},
-    )
-    for place, attempt in enumerate(attempts, start=1):
+    attempts = ((_INFER_ROWS, True), (None, True), (None, False))
+    for attempt in attempts:
+        infer_rows, dates = attempt
         try:
-            frame = pl.read_csv(path, **options, **attempt)
+            frame = pl.read_csv(
+                path,
+                separator=delimiter,
+                null_values=list(MISSING_MARKERS),
+                encoding=encoding,
+                eol_char="\n" if "\n" in head else "\r",
+                infer_schema_length=infer_rows,
+                try_parse_dates=dates,
+            )
             break
         except (pl.exceptions.PolarsError, UnicodeError) as error:
-            if place == len(attempts):
+            if attempt == attempts[-1]:
                 raise InputError(
                     _csv_complaint(path, encoding, delimiter, header, error)
                 ) from error
@@ -182,16 +188,11 @@ def _decode_head(path: Path) -> tuple[str, str, bool]:
         )
     try:
         # The head may end inside a character: the incremental decoder waits for the rest.
-        return "utf8", _decoder("utf-8-sig").decode(head, final=whole), whole
+        decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        return "utf8", decoder.decode(head, final=whole), whole
     except UnicodeDecodeError:
         # No control characters, not UTF-8: what Windows programs write in Western Europe.
         return "windows-1252", head.decode("windows-1252", errors="replace"), whole
-
-
-def _decoder(encoding: str):
-    import codecs
-
-    return codecs.getincrementaldecoder(encoding)()
 
 
 def _records(text: str, delimiter: str, count: int) -> list[list[str]]:
@@ -205,11 +206,11 @@ def _records(text: str, delimiter: str, count: int) -> list[list[str]]:
                 break
     except csv.Error:  # a field longer than csv allows: what was read up to here is what we know
         pass
-    return records or [text.splitlines()[:1]]
+    return records or [text.strip().splitlines()[:1]]
 
 
 def _sniff(head: str, whole: bool) -> str:
-    """The delimiter that splits the first lines into the same number of fields, the more the better."""
+    """The delimiter that cuts the first lines into equally many fields, the more the better."""
     best, delimiter = (-1.0, 0), ","
     for candidate in _DELIMITERS:
         records = _records(head, candidate, 50)

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg, stats
 
-from rectifier.study.statistics import TEST_TO_TRAIN, Scores, run_variance, spread
+from rectifier.study.statistics import TEST_TO_TRAIN, Scores, Spread, run_variance, spread
 
 GRID = 200  # degrees of shrinkage averaged over
 FAR = 3.0  # standard deviations below the bulk from which an activation is a failure of its own
+POOLING = 4  # an activation's run variance borrows as much from the family as four seeds would tell
 
 
 @dataclass(frozen=True)
@@ -36,69 +37,64 @@ class Shrunken:
     bulk: np.ndarray
 
 
-def shrink(
-    scores: Scores,
-    reference: str,
-    method: str = "crossed",
-    row_step: float = 0.0,
-    df: np.ndarray | None = None,
-) -> Shrunken:
-    """Expected gains over ``reference`` and probabilities of beating it.
+@dataclass(frozen=True)
+class Family:
+    """The posterior of all true means, from which gains over any reference can be read.
 
-    Args:
-        scores: ``scores[activation, seed]`` with contributions.
-        reference: one of the activations; the baseline, or the leader.
-        method: "crossed" or "nadeau-bengio": how errors of differences are estimated.
-        row_step: Metric.row_step.
-        df: ``df[activation]``, degrees of freedom of each difference's error; normal if None.
+    ``means[activation]`` observed, ``errors[a, b]`` variances of differences, ``bulk[activation]``;
+    and for the bulk, on a grid of spreads tau: ``weight[grid]``, ``tau2[grid]``,
+    ``level[grid, member]``, ``basis[member, direction]``, ``spread[grid, direction]``.
     """
-    count, base = len(scores.activations), scores.index(reference)
-    means = scores.scores.mean(axis=1)
-    if scores.seeds < 2:
-        nothing = np.full(count, np.nan)
-        return Shrunken(nothing, nothing, float("nan"), np.ones(count, dtype=bool))
-    freedom = np.full(count, np.inf) if df is None else np.maximum(df, 1.0)
-    errors = pair_variances(scores, method, row_step)
-    bulk = find_bulk(means, errors)
-    members = np.flatnonzero(bulk)
-    centre, weight, tau2 = _posterior(means[members], errors[np.ix_(members, members)])
 
-    # gain[grid, activation] and its variance. Outside the bulk nothing is shrunk but the bulk's
-    # own member of the pair, and the error is that of the plain difference.
-    level = np.broadcast_to(means, (len(weight), count)).copy()
-    level[:, members] = centre.mean
-    gain = level - level[:, [base]]
-    variance = np.broadcast_to(errors[base], gain.shape).copy()
-    if bulk[base]:
-        inside = int(np.flatnonzero(members == base)[0])
-        variance[:, members] = centre.pair_variance(inside)
-    better = _upper(gain, variance, freedom)
-    expected = weight @ gain
-    probability = weight @ better
-    expected[base], probability[base] = 0.0, 0.5
-    return Shrunken(expected, probability, float(np.sqrt(weight @ tau2)), bulk)
+    means: np.ndarray
+    errors: np.ndarray
+    bulk: np.ndarray
+    weight: np.ndarray
+    tau2: np.ndarray
+    level: np.ndarray
+    basis: np.ndarray
+    spread: np.ndarray
 
+    @classmethod
+    def of(cls, scores: Scores, method: str = "crossed", row_step: float = 0.0) -> Family:
+        """``method`` ("crossed" or "nadeau-bengio") says how errors of differences are had."""
+        means = scores.scores.mean(axis=1)
+        nothing = np.zeros((1, 0))
+        if scores.seeds < 2:
+            unknown = np.full((len(means), len(means)), np.nan)
+            bulk = np.ones(len(means), dtype=bool)
+            return cls(means, unknown, bulk, np.ones(1), np.full(1, np.nan), *[nothing] * 3)
+        pairs = _Pairs.of(scores, method, row_step)
+        bulk = find_bulk(means, pairs.total())
+        members = np.flatnonzero(bulk)
+        if len(members) < 2:
+            level = means[None, members]
+            return cls(
+                means, pairs.total(), bulk, np.ones(1), np.zeros(1), level, nothing.T, nothing
+            )
+        noise = _noise(pairs, members, scores.seeds)
+        return cls(means, pairs.total(), bulk, *_posterior(means[members], noise))
 
-def pair_variances(scores: Scores, method: str = "crossed", row_step: float = 0.0) -> np.ndarray:
-    """``variance[a, b]`` of the difference of the means of activations a and b."""
-    count, seeds = len(scores.activations), scores.seeds
-    variance = np.zeros((count, count))
-    for one in range(count - 1):
-        # One activation against all later ones: memory stays at [activations, rows].
-        weights = -np.eye(count)[one + 1 :]
-        weights[:, one] = 1.0
-        parts = spread(scores, weights)
-        if method == "nadeau-bengio":
-            row = parts.means.var(axis=-1, ddof=1) * (1 / seeds + TEST_TO_TRAIN)
-        else:
-            plain = (parts.influence**2).sum(axis=-1)
-            furthest = np.abs(parts.influence).max(axis=-1)
-            unit = row_step / parts.influence.shape[-1]
-            furthest = np.where(furthest <= 1e-12 * unit, unit, furthest)
-            runs = np.maximum(run_variance(parts.means, parts.within, plain), 0.0)
-            row = plain + furthest**2 + runs / seeds
-        variance[one, one + 1 :] = variance[one + 1 :, one] = row
-    return variance
+    def against(self, base: int) -> Shrunken:
+        """Gains over the activation with index ``base``, and probabilities of beating it."""
+        if np.isnan(self.tau2).any():
+            unknown = np.full(len(self.means), np.nan)
+            return Shrunken(unknown, unknown, float("nan"), self.bulk)
+        # Outside the bulk nothing is shrunk but the bulk's own member of the pair, and the error
+        # is that of the plain difference.
+        members = np.flatnonzero(self.bulk)
+        level = np.broadcast_to(self.means, (len(self.weight), len(self.means))).copy()
+        level[:, members] = self.level
+        gain = level - level[:, [base]]
+        variance = np.broadcast_to(self.errors[base], gain.shape).copy()
+        if self.bulk[base] and len(members) > 1:
+            away = self.basis - self.basis[int(np.flatnonzero(members == base)[0])]
+            variance[:, members] = self.spread @ (away**2).T
+        expected = self.weight @ gain
+        probability = np.clip(self.weight @ _above_zero(gain, variance), 0.0, 1.0)
+        expected[base], probability[base] = 0.0, 0.5
+        tau = float(np.sqrt(self.weight @ self.tau2))
+        return Shrunken(expected, probability, tau, self.bulk)
 
 
 def find_bulk(means: np.ndarray, errors: np.ndarray) -> np.ndarray:
@@ -118,52 +114,108 @@ def find_bulk(means: np.ndarray, errors: np.ndarray) -> np.ndarray:
         inside += 1
     bulk = np.zeros(len(means), dtype=bool)
     bulk[order[:inside]] = True
-    bulk |= means >= means[order[inside - 1]]  # equal means stand or fall together
-    return bulk
+    return bulk | (means >= means[order[inside - 1]])  # equal means stand or fall together
 
 
 @dataclass(frozen=True)
-class _Posterior:
-    mean: np.ndarray  # mean[grid, member], level of each true mean
-    basis: np.ndarray  # basis[member, direction]
-    spread: np.ndarray  # spread[grid, direction], posterior variance along each direction
+class _Pairs:
+    """Parts of the variance of every pair's difference of means, ``[a, b]``; runs unclipped."""
 
-    def pair_variance(self, member: int) -> np.ndarray:
-        """``variance[grid, other]`` of the difference of each true mean to that of ``member``."""
-        return self.spread @ ((self.basis - self.basis[member]) ** 2).T
+    rows: np.ndarray
+    unseen: np.ndarray  # the added row, see statistics.py
+    runs: np.ndarray
+
+    @classmethod
+    def of(cls, scores: Scores, method: str, row_step: float) -> _Pairs:
+        count, seeds = len(scores.activations), scores.seeds
+        rows, unseen, runs = (np.zeros((count, count)) for _ in range(3))
+        for one in range(count - 1):
+            # One activation against all later ones: memory stays at [activations, rows].
+            weights = -np.eye(count)[one + 1 :]
+            weights[:, one] = 1.0
+            parts = spread(scores, weights)
+            later = slice(one + 1, None)
+            if method == "nadeau-bengio":
+                runs[one, later] = parts.means.var(axis=-1, ddof=1) * (1 / seeds + TEST_TO_TRAIN)
+                continue
+            rows[one, later] = (parts.influence**2).sum(axis=-1)
+            unseen[one, later] = _furthest(parts, row_step) ** 2
+            runs[one, later] = run_variance(parts.means, parts.within, rows[one, later]) / seeds
+        return cls(rows + rows.T, unseen + unseen.T, runs + runs.T)
+
+    def total(self) -> np.ndarray:
+        return self.rows + self.unseen + np.maximum(self.runs, 0.0)
 
 
-def _posterior(means: np.ndarray, errors: np.ndarray) -> tuple[_Posterior, np.ndarray, np.ndarray]:
-    """Posterior on a grid of tau2 [grid], the grid's weights [grid], and the grid itself."""
+def _furthest(parts: Spread, row_step: float) -> np.ndarray:
+    furthest = np.abs(parts.influence).max(axis=-1)
+    unit = row_step / parts.influence.shape[-1]
+    return np.where(furthest <= 1e-12 * unit, unit, furthest)
+
+
+def _noise(pairs: _Pairs, members: np.ndarray, seeds: int) -> np.ndarray:
+    """``noise[member]``: the variance of each member's own error, what all share left out.
+
+    One number an activation, not a matrix: twenty run variances from ten seeds, or rows of which
+    few differ, give a matrix with directions that seem free of error, in which luck looks like
+    truth; and rows on which activations differ because one is better look like error along just
+    the direction of the truth. Both were tried in benchmarks/statistics_simulation.py.
+    """
+    inside = np.ix_(members, members)
+    runs = _own(pairs.runs[inside])
+    runs = (runs * (seeds - 1) + runs.mean() * POOLING) / (seeds - 1 + POOLING)
+    rows = _own((pairs.rows + pairs.unseen)[inside])
+    return np.maximum(runs, 0.0) + np.maximum(rows, 0.0)
+
+
+def _own(pairs: np.ndarray) -> np.ndarray:
+    """Least squares: each member's own variance, if a pair's is the sum of its two."""
+    size = len(pairs)
+    if size == 2:
+        return pairs.sum(axis=1) / 2
+    total = pairs.sum() / 2 / (size - 1)
+    return (pairs.sum(axis=1) - total) / (size - 2)
+
+
+def _posterior(
+    means: np.ndarray, noise: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """weight, tau2, level, basis, spread of a Family.
+
+    In contrasts what all activations share (easy rows, lucky folds) drops out, and with it the
+    family's centre.
+    """
     size = len(means)
-    if size < 2:
-        zero = np.zeros((1, 0))
-        return _Posterior(means[None, :].copy(), np.zeros((size, 0)), zero), np.ones(1), np.zeros(1)
-    # Only contrasts: what all activations share (easy rows, lucky folds) drops out, and with it
-    # the family's centre. -V/2 is the errors' covariance there, whatever they share.
     contrasts = linalg.helmert(size)
-    noise, axes = linalg.eigh(-contrasts @ errors @ contrasts.T / 2)
-    noise = np.maximum(noise, 0.0)  # clipping of run variances may have bent it a little
+    variance, axes = linalg.eigh((contrasts * noise) @ contrasts.T)
+    variance = np.maximum(variance, 0.0)
     basis = contrasts.T @ axes
     seen = means @ basis
-    typical = noise.mean()
+    typical = variance.mean()
     if typical == 0:
-        certain = _Posterior(means[None, :].copy(), basis, np.zeros((1, size - 1)))
-        return certain, np.ones(1), np.array([seen @ seen / (size - 1)])
-    # Every degree of shrinkage from 0 to 1 is as likely as another before the data (Daniels 1999).
-    shrinkage = (np.arange(GRID) + 0.5) / GRID
+        certain = np.zeros((1, size - 1))
+        return np.ones(1), np.array([seen @ seen / (size - 1)]), means[None, :], basis, certain
+    # Before the data: half the belief on "it makes no difference" (tau 0), the other half on all
+    # degrees of shrinkage from 0 to 1 alike (Daniels 1999). Without the first half, one study in
+    # four in which nothing differed ended in a "likely".
+    shrinkage = np.append((np.arange(GRID) + 0.5) / GRID, 1.0)
+    prior = np.append(np.full(GRID, 0.5 / GRID), 0.5)
     tau2 = typical * (1 - shrinkage) / shrinkage
-    total = tau2[:, None] + noise
+    total = tau2[:, None] + variance
     likelihood = -0.5 * (np.log(total) + seen**2 / total).sum(axis=1)
-    weight = np.exp(likelihood - likelihood.max())
-    weight /= weight.sum()
+    weight = np.exp(likelihood - likelihood.max()) * prior
     kept = tau2[:, None] / total
-    mean = means.mean() + (kept * seen) @ basis.T
-    return _Posterior(mean, basis, kept * noise), weight, tau2
+    return (
+        weight / weight.sum(),
+        tau2,
+        means.mean() + (kept * seen) @ basis.T,
+        basis,
+        kept * variance,
+    )
 
 
-def _upper(gain: np.ndarray, variance: np.ndarray, df: np.ndarray) -> np.ndarray:
+def _above_zero(gain: np.ndarray, variance: np.ndarray) -> np.ndarray:
     """P(true gain > 0), element by element; without any error the sign decides, 0 is a half."""
     error = np.sqrt(np.maximum(variance, 0.0))
     safe = np.where(error > 0, error, 1.0)
-    return np.where(error > 0, stats.t.cdf(gain / safe, df), 0.5 + 0.5 * np.sign(gain))
+    return np.where(error > 0, stats.norm.cdf(gain / safe), 0.5 + 0.5 * np.sign(gain))

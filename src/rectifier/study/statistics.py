@@ -204,15 +204,18 @@ def _interval(
         share = 1 / seeds + (TEST_TO_TRAIN if method == "nadeau-bengio" else 0.0)
         variance, df = share * between, float(seeds - 1)
     else:
-        plain = float((parts.influence**2).sum())
         rows, df = _row_part(parts.influence, row_step)
         runs, variance = 0.0, rows
         if method == "crossed":
-            excess = float(run_variance(parts.means, parts.within, np.float64(plain)))
-            if excess > 0:
-                runs = excess / seeds
-                variance = rows + runs
-                seen = between / seeds  # variance = seen + a part known from the rows
+            plain = (parts.influence**2).sum(axis=-1)
+            excess = float(run_variance(parts.means, parts.within, plain))
+            runs = max(excess, 0.0) / seeds
+            variance = rows + runs
+            # Satterthwaite for variance = seen + a part known from the rows. Also where the
+            # excess is clipped at 0, seeds - 1 is all that is known of it: with two or three
+            # seeds intervals are wide, as they should be; with ten it hardly shows.
+            seen = (between - min(excess, 0.0)) / seeds
+            if variance > 0:
                 df = variance**2 / (seen**2 / (seeds - 1) + (variance - seen) ** 2 / df)
     return _t_interval(estimate, variance, df, confidence, rows, runs)
 
@@ -295,7 +298,7 @@ def seeds_needed(
     weights[scores.index(baseline)] -= 1.0
     parts, seeds = spread(scores, weights), scores.seeds
     sizes = np.array([len(rows) for rows in scores.rows])
-    row_variance = (parts.influence**2).sum()
+    row_variance = (parts.influence**2).sum(axis=-1)
     run = max(float(run_variance(parts.means, parts.within, row_variance)), 0.0)
     single = float(parts.within / seeds * sizes.mean())  # of one row in one run
     tested = parts.influence.shape[-1]

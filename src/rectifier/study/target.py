@@ -61,7 +61,7 @@ def read_target(column: pl.Series, task: str | None = None, *, images: bool = Fa
         )
     found, reason = _tell(column, numbers, distinct, images)
     if task is not None and task != found:
-        found, reason = _overrule(task, name, numbers)  # type: ignore[arg-type]
+        found, reason = _overrule(task, name, numbers)
     if found == "regression":
         assert numbers is not None  # _tell and _overrule give regression to numbers only
         return Target(found, reason, numbers, ())

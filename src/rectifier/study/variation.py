@@ -80,7 +80,8 @@ def variation(tune: np.ndarray) -> Variation:
     scale = float(np.abs(tune[np.isfinite(tune)]).max(initial=0.0))
     if total <= (1e-12 * scale) ** 2:  # rounding, not variation
         return Variation(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, raised, "nothing varies")
-    return Variation(*(float(part) for part in parts / total), total, raised, note)
+    activation, rate, interaction, rows, weights = (parts / total).tolist()
+    return Variation(activation, rate, interaction, rows, weights, total, raised, note)
 
 
 def _mean_square(effects: np.ndarray, repeats: int, df: int) -> float:

@@ -1,0 +1,5 @@
+"""``python -m rectifier``."""
+
+from rectifier.cli import main
+
+main()

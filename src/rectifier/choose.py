@@ -1,0 +1,188 @@
+"""The first job's face: ``compare`` and ``inspect`` for Python, and a study's files on disk."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from rectifier import catalog
+from rectifier.errors import InputError
+from rectifier.study import Inspection, Listener, Outcome, Settings, load, study
+from rectifier.study import inspect as inspect_table
+from rectifier.study.journal import FILE, Journal, Run, write_csv
+
+
+class Study:
+    """A finished comparison.
+
+    Attributes:
+        verdict: the content of ``verdict.json``: recommended, strength, reason, table ...
+        runs: every training, as :class:`rectifier.study.journal.Run`.
+        inspection: what was seen in the table.
+        variation: share of the variation of scores by source.
+        folder: where the files are, or None.
+    """
+
+    def __init__(self, outcome: Outcome, folder: Path | None) -> None:
+        self.verdict: dict[str, Any] = outcome.verdict
+        self.runs: list[Run] = outcome.runs
+        self.inspection: dict[str, Any] = outcome.inspection
+        self.variation: dict[str, float] = outcome.variation
+        self.folder = folder
+
+    @property
+    def table(self) -> Any:
+        """The leaderboard as a polars frame, best mean first; columns as in ``verdict.json``."""
+        import polars as pl
+
+        return pl.DataFrame(self.verdict["table"], infer_schema_length=None)
+
+    def report(self, path: str | Path) -> Path:
+        """Writes the report, one self-contained HTML file; returns its path."""
+        path = Path(path)
+        path.write_text(self._page(), encoding="utf-8")
+        return path
+
+    def write(self, folder: Path) -> None:
+        """``runs.csv``, ``verdict.json`` and ``report.html`` beside the journal."""
+        write_csv(self.runs, folder / "runs.csv")
+        text = json.dumps(self.verdict, indent=2, ensure_ascii=False, allow_nan=False)
+        (folder / "verdict.json").write_text(text + "\n", encoding="utf-8")
+        self.report(folder / "report.html")
+
+    def _page(self) -> str:
+        from rectifier.report.page import render
+
+        return render(self.verdict, self.runs, self.inspection, self.variation)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the sentence and the leaderboard."""
+        from html import escape
+
+        return f"<p>{escape(self.verdict['reason'])}</p>{self.table._repr_html_()}"
+
+    def __repr__(self) -> str:
+        return f"<Study {self.verdict['strength']}: {self.verdict['reason']}>"
+
+
+def compare(
+    data: Any,
+    target: str | None = None,
+    *,
+    drop: Sequence[str] = (),
+    task: str | None = None,
+    define: Mapping[str, str] | None = None,
+    out: str | Path | None = None,
+    listener: Listener | None = None,
+    command: str = "",
+    **settings: Any,
+) -> Study:
+    """Trains one network with every activation and says which to use, or that it does not matter.
+
+    Args:
+        data: path, built-in name (``"wine"``), pandas or polars frame, or ``(X, y)`` arrays.
+        target: column to predict; may be left out where the data name it.
+        drop: columns to leave out.
+        task: ``"classification"`` or ``"regression"``, over what the target looks like.
+        define: name and formula of further candidates, ``{"tanhexp": "x * tanh(exp(x))"}``.
+        out: folder that keeps the journal and the report; the same call goes on there.
+        listener: is told what happens.
+        command: how to do it again, for the report.
+        **settings: fields of :class:`rectifier.study.settings.Settings`: ``activations``,
+            ``baseline``, ``metric``, ``hidden``, ``epochs``, ``seeds`` ...
+
+    Raises:
+        InputError: the input is at fault; one line that says what to do.
+    """
+    chosen = _settings(settings)
+    defined = [catalog.define(name, formula).name for name, formula in (define or {}).items()]
+    if chosen.activations and defined:
+        chosen = _settings({**settings, "activations": (*chosen.activations, *defined)})
+    table = load(data, target, drop=drop, task=task)
+    folder = None if out is None else usable_folder(Path(out))
+    done = Study(study(table, chosen, folder, listener, command), folder)
+    if folder is not None:
+        keep_outcome(folder, done)
+    return done
+
+
+def inspect(
+    data: Any, target: str | None = None, *, drop: Sequence[str] = (), task: str | None = None
+) -> Inspection:
+    """What is in a table, and what will go wrong when a network is trained on it.
+
+    Args:
+        data, target, drop, task: as in :func:`compare`.
+    """
+    return inspect_table(load(data, target, drop=drop, task=task))
+
+
+def default_folder(name: str, target: str) -> Path:
+    """``rectifier-runs/<table>-<target>``, with nothing in it that a file system dislikes."""
+    plain = re.sub(r"[^\w.-]+", "_", f"{name}-{target}").strip("._") or "study"
+    return Path("rectifier-runs") / plain[:100]
+
+
+def keep_outcome(folder: Path, done: Study) -> None:
+    """Writes the files, and into the journal what the report needs besides the runs."""
+    journal = Journal(folder)
+    try:
+        journal.remember(
+            verdict=done.verdict, inspection=done.inspection, variation=done.variation
+        )
+    finally:
+        journal.close()
+    try:
+        done.write(folder)
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
+
+
+def reopen(folder: str | Path) -> Study:
+    """A finished study from its folder, without training anything.
+
+    Raises:
+        InputError: no study there, or one that is not finished.
+    """
+    folder = Path(folder)
+    if not (folder / FILE).is_file():
+        raise InputError(f"{folder} holds no study (no {FILE}); give the folder of a compare")
+    journal = Journal(folder)
+    try:
+        verdict = journal.recall("verdict")
+        if verdict is None:
+            raise InputError(f"the study in {folder} is not finished; run its command again first")
+        kept = {row["activation"] for row in verdict["table"]}
+        runs = [run for run in journal.runs() if run.activation in kept]
+        outcome = Outcome(verdict, runs, journal.recall("inspection"), journal.recall("variation"))
+    finally:
+        journal.close()
+    return Study(outcome, folder)
+
+
+def _settings(given: Mapping[str, Any]) -> Settings:
+    known = [field.name for field in fields(Settings)]
+    for name in given:
+        if name not in known:
+            from rectifier.errors import UnknownName
+
+            raise UnknownName("setting", name, known, "one of: " + ", ".join(known))
+    lists = ("activations", "hidden", "learning_rates")
+    return Settings(**{k: tuple(v) if k in lists else v for k, v in given.items()})
+
+
+def usable_folder(folder: Path) -> Path:
+    """``folder``, if a study can live there: absent, empty, or a study's already.
+
+    Raises:
+        InputError: a file, or a folder with something else in it.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; --out names a folder")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / FILE).exists():
+        raise InputError(f"{folder} is not empty and holds no study; choose another with --out")
+    return folder

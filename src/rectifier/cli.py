@@ -1,0 +1,279 @@
+"""The command line: reads arguments, calls, prints. Exit codes: 0 done, 2 input at fault, 1 ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+try:
+    import typer
+    from rich.console import Console
+    from typer.exceptions import TyperException
+except ImportError as error:  # the command exists, its libraries are an extra
+    raise SystemExit(f'rectifier: {error}; pip install "rectifier[study]"') from error
+
+import rectifier
+from rectifier import catalog
+from rectifier.errors import InputError, MissingLibrary, RectifierError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Which activation function, and why is my network stuck?",
+)
+
+Data = Annotated[
+    str, typer.Argument(help="Path of a table, or: breast_cancer, diabetes, digits, iris, wine.")
+]
+Target = Annotated[str | None, typer.Option("--target", "-y", help="Column to predict.")]
+Drop = Annotated[list[str] | None, typer.Option(help="Columns to leave out: COL,...")]
+Task = Annotated[str | None, typer.Option(help="classification or regression.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+
+
+@app.command()
+def compare(
+    data: Data,
+    target: Target = None,
+    activations: Annotated[
+        str | None, typer.Option(help="Candidates: relu,elu(alpha=0.5),...  [default: all]")
+    ] = None,
+    baseline: Annotated[str, typer.Option(help="What the others must beat.")] = "relu",
+    define: Annotated[
+        list[str] | None, typer.Option(help="A candidate of your own: 'name = formula in x'.")
+    ] = None,
+    drop: Drop = None,
+    task: Task = None,
+    network: Annotated[str, typer.Option(help="Kind of network: mlp.")] = "mlp",
+    hidden: Annotated[str, typer.Option(help="Units of each hidden layer.")] = "64,64",
+    epochs: Annotated[int, typer.Option(help="At most so many; training stops early.")] = 100,
+    patience: Annotated[int, typer.Option(help="Epochs without improvement before it stops.")] = 20,
+    batch_size: Annotated[int, typer.Option(help="Rows a step.")] = 32,
+    learning_rates: Annotated[
+        str | None, typer.Option(help="Searched per activation.  [default: 0.0003 to 0.03]")
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Runs an activation; five test every row.")] = 10,
+    tune_seeds: Annotated[int, typer.Option(help="Runs a learning rate, before.")] = 3,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            help="accuracy, balanced_accuracy, log_loss, roc_auc; r2, rmse, mae."
+        ),
+    ] = None,
+    interval: Annotated[str, typer.Option(help="crossed or nadeau-bengio.")] = "crossed",
+    budget: Annotated[str | None, typer.Option(help="Time it may take: 90s, 5m, 1h.")] = None,
+    engine: Annotated[str, typer.Option(help="Where to train: local.")] = "local",
+    seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder.  [default: rectifier-runs/TABLE-TARGET]")
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdict only.")] = False,
+) -> None:
+    """Train one network with every activation; say which to use, or that it does not matter."""
+    from rectifier.choose import Study, default_folder, keep_outcome, usable_folder
+    from rectifier.report import terminal
+    from rectifier.study import Settings, load, study
+    from rectifier.study.settings import LEARNING_RATES, parse_duration
+
+    defined = [_define(text) for text in define or []]
+    chosen = tuple(_split(activations)) if activations else ()
+    settings = Settings(
+        activations=(*chosen, *defined) if chosen else (),
+        baseline=baseline,
+        metric=metric,
+        network=network,
+        hidden=_numbers("--hidden", hidden, int),
+        epochs=epochs,
+        patience=patience,
+        batch_size=batch_size,
+        learning_rates=(
+            _numbers("--learning-rates", learning_rates, float) if learning_rates else LEARNING_RATES
+        ),
+        seeds=seeds,
+        tune_seeds=tune_seeds,
+        interval=interval,
+        budget=parse_duration(budget) if budget else None,
+        engine=engine,
+        seed=seed,
+    ).checked()
+    table = load(data, target, drop=_columns(drop), task=task)
+    folder = out or default_folder(table.name, table.target)
+    console = _console(quiet or as_json)
+    with terminal.StudyProgress(console) as listener:
+        done = Study(study(table, settings, usable_folder(folder), listener, _command()), folder)
+        keep_outcome(folder, done)
+    if as_json:
+        print(json.dumps(done.verdict, ensure_ascii=False, allow_nan=False))
+        return
+    if not quiet:
+        console.print(terminal.findings(done.inspection))
+        console.print(terminal.leaderboard(done.verdict))
+    Console(highlight=False).print(terminal.verdict_line(done.verdict))
+    console.print(f"Report: {folder / 'report.html'}", highlight=False, markup=False)
+
+
+@app.command()
+def inspect(
+    data: Data,
+    target: Target = None,
+    drop: Drop = None,
+    task: Task = None,
+    as_json: AsJson = False,
+) -> None:
+    """What is in a table, and what will go wrong when a network is trained on it."""
+    from rectifier.choose import inspect as inspect_data
+    from rectifier.report import terminal
+
+    inspection = inspect_data(data, target, drop=_columns(drop), task=task).to_dict()
+    if as_json:
+        print(json.dumps(inspection, ensure_ascii=False, allow_nan=False))
+    else:
+        Console().print(terminal.inspection(inspection))
+
+
+@app.command("list")
+def list_activations() -> None:
+    """Every activation: kind, range, monotone, smooth, parameters."""
+    from rectifier.report.show import list_table
+
+    Console().print(list_table([catalog.get(name) for name in catalog.names()]))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def show(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="An activation, e.g. leaky_relu or 'elu(alpha=2)'.")],
+    save: Annotated[
+        Path | None, typer.Option(help="Picture of it: a .png, .svg or .html file.")
+    ] = None,
+) -> None:
+    """One activation: formula, derivative, facts, what every framework calls it, its curve.
+
+    Its parameters are options: rectifier show leaky_relu --negative-slope 0.2
+    """
+    from rectifier.report import show as showing
+
+    activation = catalog.get(name, **_parameters(context.args))
+    if save is not None:
+        showing.save(activation, save)
+    Console().print(showing.show(activation))
+
+
+@app.command()
+def gallery(
+    file: Annotated[Path, typer.Argument(help="A .png, .svg or .html file to write.")],
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every entry instead of the nine classics.")
+    ] = False,
+) -> None:
+    """A picture of the curves, or one offline page with every entry and sliders."""
+    from rectifier.report.gallery import gallery as draw
+
+    draw(file, all=everything)
+    Console().print(f"Gallery: {file}", highlight=False, markup=False)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder of a finished compare.")],
+) -> None:
+    """Write report.html, runs.csv and verdict.json of a finished study again."""
+    from rectifier.choose import reopen
+
+    study = reopen(folder)
+    study.write(folder)
+    Console().print(f"Report: {folder / 'report.html'}", highlight=False, markup=False)
+
+
+def main() -> None:
+    """The ``rectifier`` command."""
+    try:
+        sys.exit(app(standalone_mode=False) or 0)
+    except TyperException as error:
+        _fail(error.format_message(), 2)
+    except MissingLibrary as error:
+        _fail(str(error), 2)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("rectifier"):
+            raise
+        _fail(str(MissingLibrary(error.name, "study")), 2)
+    except InputError as error:
+        _fail(str(error), 2)
+    except RectifierError as error:
+        _fail(str(error), 1)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("stopped; finished runs are kept, and the same command goes on from there", 130)
+    except BrokenPipeError:  # the reader went away, as in: rectifier list | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _fail(message: str, code: int) -> None:
+    print("rectifier: " + " ".join(message.split()), file=sys.stderr)
+    sys.exit(code)
+
+
+def _console(silent: bool) -> Console:
+    return Console(quiet=silent)
+
+
+def _command() -> str:
+    import shlex
+
+    return shlex.join(["rectifier", *sys.argv[1:]])
+
+
+def _columns(drop: list[str] | None) -> list[str]:
+    return [column for text in drop or [] for column in _split(text)]
+
+
+def _define(text: str) -> str:
+    name, equals, formula = text.partition("=")
+    if not equals:
+        raise InputError(f"--define needs 'name = formula', got {text!r}")
+    return catalog.define(name.strip(), formula).name
+
+
+def _split(text: str) -> list[str]:
+    """Parts between commas, but not between those inside brackets."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _numbers(option: str, text: str, kind: type) -> tuple[Any, ...]:
+    try:
+        return tuple(kind(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        what = "whole numbers" if kind is int else "numbers"
+        raise InputError(f"{option} takes {what} between commas, got {text!r}") from None
+
+
+def _parameters(arguments: list[str]) -> dict[str, float]:
+    """``["--negative-slope", "0.2"]`` or ``["--negative-slope=0.2"]`` as a dict."""
+    words = [w for a in arguments for w in (a.split("=", 1) if a.startswith("--") else [a])]
+    if len(words) % 2 or not all(word.startswith("--") for word in words[::2]):
+        raise InputError(f"cannot read {' '.join(arguments)!r}; write --parameter number")
+    try:
+        return {
+            key[2:].replace("-", "_"): float(value)
+            for key, value in zip(words[::2], words[1::2], strict=True)
+        }
+    except ValueError:
+        raise InputError(f"a parameter is a number; got {' '.join(arguments)!r}") from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""The charts' common ground: one palette, one look, and the way from a chart to SVG or PNG.
+
+A chart is altair data until :func:`to_svg` or :func:`to_png` draws it; both run without a
+browser and without network. On a page :func:`inline_svg` exchanges the palette for CSS
+variables, so that one drawing serves the light and the dark colour scheme.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+import numpy as np
+import vl_convert
+
+if TYPE_CHECKING:
+    from rectifier.activation import Activation
+
+# Name -> colour on white; templates/style.css has both schemes under the same names.
+# Teal and orange differ for every kind of colour blindness; grey is everything else.
+PALETTE = {
+    "ink": "#1c2530",
+    "muted": "#5a6572",
+    "axis": "#a3acb5",
+    "grid": "#e6e9ec",
+    "accent": "#0a6c7d",
+    "accent-soft": "#bfe0e4",
+    "baseline": "#b8551b",
+    "other": "#7f8a95",
+    "other-soft": "#dde1e5",
+    "zone": "#eef1f3",
+    "rows": "#8d7fb0",
+    "rates": "#d39a2c",
+    "mixed": "#7d9a4f",
+    "chance": "#c3cad1",
+    "paper": "#ffffff",
+}
+# The same metrics on Windows, macOS and Linux, so that what fits here fits there.
+FONT = "Helvetica, Arial, sans-serif"
+SMALL = 11
+
+_UNDRAWN = re.compile(
+    r'<path class="(?:background|foreground)" aria-hidden="true" d="[^"<>]*"'
+    r'(?: pointer-events="none")?(?: display="none")?/>'
+)
+_NOISE = re.compile(
+    r' (?:pointer-events="none"|aria-hidden="true"|class="[^"<>]*"|opacity="1"|stroke-miterlimit="10"'
+    r'|role="graphics-object"|aria-roledescription="[^"<>]*")'
+)
+_GEOMETRY = re.compile(r' (?:d|transform|x|y|x2|y2|width|height)="[^"<>]*"')
+_DIGITS = re.compile(r"(\.\d)\d+")
+
+
+def styled(chart: Any) -> Any:
+    """``chart`` with the common look: light grid, no frame, quiet axes, 11 px labels."""
+    axis = {
+        "labelColor": PALETTE["muted"],
+        "titleColor": PALETTE["muted"],
+        "gridColor": PALETTE["grid"],
+        "domainColor": PALETTE["axis"],
+        "tickColor": PALETTE["axis"],
+        "tickSize": 4,
+        "labelFontSize": SMALL,
+        "titleFontSize": SMALL,
+        "titleFontWeight": "normal",
+        "titlePadding": 8,
+    }
+    return chart.configure(
+        aria=False,  # one label for the whole drawing is set by the page; 500 marks need none
+        font=FONT,
+        background="transparent",
+        padding=4,
+        view={"stroke": None},
+        axis=axis,
+        text={"font": FONT, "fontSize": 12, "color": PALETTE["ink"]},
+    )
+
+
+def to_svg(chart: Any) -> str:
+    """The chart as a standalone SVG document."""
+    return vl_convert.vegalite_to_svg(_specification(chart), allowed_base_urls=[])
+
+
+def to_png(chart: Any, scale: float = 2.0) -> bytes:
+    """The chart as PNG on white, ``scale`` pixels to a CSS pixel."""
+    specification = {**_specification(chart), "background": PALETTE["paper"]}
+    return vl_convert.vegalite_to_png(specification, scale=scale, allowed_base_urls=[])
+
+
+def inline_svg(svg: str, label: str) -> str:
+    """A drawing of :func:`to_svg` for the inside of an HTML page.
+
+    Namespaces and structure that nobody sees are taken out (half the bytes), coordinates are
+    rounded to 0.1 px, colours become ``var(--ink)`` ..., and ``label`` is what a screen reader
+    says. Text inside stays escaped as it came.
+    """
+    body = svg[svg.index(">") + 1 :]
+    width, height = (
+        float(size) for size in re.findall(r' (?:width|height)="([\d.]+)"', svg[: svg.index(">")])
+    )
+    body = _NOISE.sub("", _UNDRAWN.sub("", body))
+    body = _GEOMETRY.sub(lambda match: _DIGITS.sub(r"\1", match[0]), body)
+    body = body.replace(f' font-family="{html.escape(FONT, quote=False)}"', "")
+    for name, colour in PALETTE.items():
+        body = body.replace(f'="{colour}"', f'="var(--{name})"')
+    return (
+        f'<svg class="chart" role="img" aria-label="{html.escape(label)}" '
+        f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" height="{height:g}">{body}'
+    )
+
+
+def _specification(chart: Any) -> dict[str, Any]:
+    if isinstance(chart, dict):
+        return chart
+    specification: dict[str, Any] = chart.to_dict()
+    specification.pop("$schema", None)  # an address; vl-convert takes its newest grammar without
+    return specification
+
+
+def data(rows: list[dict[str, Any]]) -> Any:
+    """Records as a chart's data."""
+    return alt.Data(values=rows)
+
+
+def colours(field: str = "colour") -> Any:
+    """The colour that each record names itself."""
+    return alt.Color(f"{field}:N", scale=None)
+
+
+def shorten(name: str, longest: int) -> str:
+    """``name`` cut in the middle: the end holds the parameters, the start the name."""
+    if len(name) <= longest:
+        return name
+    head = (longest - 1 + 1) // 2
+    return f"{name[:head]}…{name[len(name) - (longest - 1 - head) :]}"
+
+
+def activation_curve(activation: Activation, width: int = 260, height: int = 190) -> Any | None:
+    """f and f' of an elementwise activation on [-4, 4]; None where there is no single curve."""
+    if not activation.elementwise:
+        return None
+    x = np.linspace(-4.0, 4.0, 161)
+    value, slope = np.asarray(activation(x)), np.asarray(activation.derivative(x))
+    shown = value[np.isfinite(value)]
+    low = max(-3.0, min(-0.5, float(shown.min(initial=0.0)) - 0.2, float(slope.min()) - 0.2))
+    high = min(4.2, max(1.3, float(shown.max(initial=0.0)) + 0.2))
+    kinks = [k for k in activation.facts.kinks if abs(k) < 4]
+    rows = [
+        {"x": float(a), "y": float(b), "which": which, "part": _part(a, kinks, jumps)}
+        for which, curve, jumps in (
+            ("f", value, activation.facts.smoothness < 0),
+            ("f′", slope, activation.facts.smoothness < 1),
+        )
+        for a, b in zip(x, curve, strict=True)
+        if low <= b <= high and not (jumps and any(abs(a - k) < 1e-9 for k in kinks))
+    ]
+    axis: dict[str, Any] = {"title": None, "tickCount": 5, "domain": False, "ticks": False}
+    plane = alt.Chart(data(rows)).encode(
+        x=alt.X("x:Q", scale=alt.Scale(domain=[-4, 4], nice=False), axis=alt.Axis(**axis)),
+        y=alt.Y("y:Q", scale=alt.Scale(domain=[low, high], nice=False), axis=alt.Axis(**axis)),
+        detail="part:N",
+    )
+    origin = [
+        alt.Chart(data([{}])).mark_rule(color=PALETTE["axis"]).encode(**{way: alt.datum(0)})
+        for way in ("x", "y")
+    ]
+    slope_line = plane.mark_line(color=PALETTE["other"], strokeWidth=1.5, strokeDash=[4, 3])
+    value_line = plane.mark_line(color=PALETTE["accent"], strokeWidth=2.5)
+    chart = alt.layer(
+        *origin,
+        slope_line.transform_filter(alt.datum.which == "f′"),
+        value_line.transform_filter(alt.datum.which == "f"),
+    )
+    return styled(chart.properties(width=width, height=height))
+
+
+def _part(x: float, kinks: list[float], jumps: bool) -> int:
+    """Which unbroken piece of a curve ``x`` lies on: a jump is not joined by a line."""
+    return sum(x > kink for kink in kinks) if jumps else 0

@@ -1,0 +1,178 @@
+"""Choose: which activation, on this table, for this network? Read it from top to bottom.
+
+    load        a file, frame or pair of arrays becomes a Table              load.py
+    inspect     what is in it, and what will go wrong                        inspect.py
+    plan        rows and draws of every run, before any run                  plan.py
+    prepare     numbers for every split, learnt from its training rows       problem.py
+    tune        learning rates, on validation rows                           tune.py
+    confirm     the chosen rate on fresh seeds; test rows are read, once     here
+      (both train through an engine, every finished run journaled)           engine.py, train.py
+    statistics  differences, intervals, shrinkage                            statistics.py
+    verdict     one sentence with numbers                                    verdict.py
+
+What comes out is an :class:`Outcome`, plain data that a report can be drawn from at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from rectifier import catalog
+from rectifier.study.inspect import Inspection, inspect
+from rectifier.study.journal import Journal, Run
+from rectifier.study.load import Table, check_splittable, load
+from rectifier.study.metrics import default_metric, get_metric
+from rectifier.study.plan import Task, choose_lanes, splits, tasks
+from rectifier.study.settings import Settings
+
+__all__ = ["Inspection", "Listener", "Outcome", "Settings", "inspect", "load", "study"]
+
+
+class Listener(Protocol):
+    """Somebody who watches a study."""
+
+    def say(self, text: str) -> None:
+        """A line worth reading: what will be done, how long it will take."""
+
+    def progress(self, doing: str, done: float, total: int) -> None:
+        """``done`` of ``total`` runs are finished (fractions: a share of the one being run)."""
+
+
+class Silence:
+    """A listener for those who do not want to watch."""
+
+    def say(self, text: str) -> None: ...
+
+    def progress(self, doing: str, done: float, total: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All that a study found: what the files and the report are made of.
+
+    Attributes:
+        verdict: the content of ``verdict.json``.
+        runs: every training, tuning ones first.
+        inspection: ``Inspection.to_dict()``.
+        variation: share of the variation of scores by source, summing to 1.
+    """
+
+    verdict: dict[str, Any]
+    runs: list[Run]
+    inspection: dict[str, Any]
+    variation: dict[str, float]
+
+
+def study(
+    table: Table,
+    settings: Settings,
+    folder: Path | None = None,
+    listener: Listener | None = None,
+    command: str = "",
+) -> Outcome:
+    """The main job, from a loaded table to an outcome.
+
+    Args:
+        table: from :func:`load`.
+        settings: as the user gave them; checked here.
+        folder: keeps the journal; a study found there goes on where it stopped. None keeps
+            nothing.
+        listener: is told what happens.
+        command: how to do it again, for the report.
+
+    Raises:
+        InputError: something the user can mend, in one line.
+    """
+    from rectifier.study.judge import judge
+    from rectifier.study.tune import best_rates, fit_budget
+
+    listener = listener or Silence()
+    check_splittable(table)
+    metric = get_metric(settings.metric, table.task) if settings.metric else default_metric(table.task)
+    settings = replace(settings, metric=metric.name).checked()
+    journal = Journal(folder)
+    try:
+        journal.claim(
+            settings.identity(table.fingerprint),
+            f"{table.source}, {table.target}",
+            {a: catalog.get(a).text for a in settings.activations},
+        )
+        listener.say("inspecting the table")
+        inspection = inspect(table, seed=settings.seed)
+        team = _Team(table, settings, journal, listener)
+        settings = fit_budget(settings, journal, team.cost, listener)
+
+        rates = len(settings.learning_rates)
+        every = [(a, r) for a in settings.activations for r in settings.learning_rates]
+        tuning = list(tasks("tune", every, settings.tune_seeds, team.lanes)) if rates > 1 else []
+        confirming = len(settings.activations) * settings.seeds
+        total = sum(len(task.runs) for task in tuning) + confirming
+        team.train(tuning, "tuning", 0, total)
+
+        chosen = best_rates(journal.runs(), settings)
+        final = list(tasks("confirm", list(chosen.items()), settings.seeds, team.lanes))
+        team.train(final, "confirming", total - confirming, total)
+
+        wanted = {key for task in (*tuning, *final) for key in task.runs}
+        runs = [run for run in journal.runs() if run.key in wanted]
+        tested = [split.test for split in splits(table, "confirm", settings.seeds, settings.seed)]
+        return judge(table, settings, metric, inspection, runs, chosen, tested, command)
+    finally:
+        journal.close()
+
+
+class _Team:
+    """The engine, hired when there is something left to train, and its journal."""
+
+    def __init__(
+        self, table: Table, settings: Settings, journal: Journal, listener: Listener
+    ) -> None:
+        self._table, self._settings = table, settings
+        self._journal, self._listener = journal, listener
+        counts = [len(settings.learning_rates) * settings.tune_seeds, settings.seeds]
+        self.lanes = choose_lanes(counts)
+        self._engine: Any = None
+
+    def _hire(self) -> Any:
+        """Builds the engine; imports JAX and compiles nothing yet."""
+        if self._engine is None:
+            from rectifier.study.engine import LocalEngine
+            from rectifier.study.problem import prepare
+
+            settings, seed = self._settings, self._settings.seed
+            metric = get_metric(str(settings.metric), self._table.task)
+            problem = prepare(
+                self._table,
+                metric,
+                {
+                    "tune": splits(self._table, "tune", settings.tune_seeds, seed),
+                    "confirm": splits(self._table, "confirm", settings.seeds, seed),
+                },
+            )
+            self._engine = LocalEngine(problem, settings, self.lanes)
+        return self._engine
+
+    def cost(self) -> tuple[float, float, int]:
+        """Seconds to compile, seconds a full-length group of tasks, tasks in a group."""
+        engine = self._hire()
+        compiling, group = engine.speed()
+        return compiling, group, engine.devices
+
+    def train(self, wanted: Sequence[Task], phase: str, before: int, total: int) -> None:
+        """Trains what the journal does not hold yet, and journals it task by task."""
+        finished = self._journal.keys()
+        missing = [task for task in wanted if not finished.issuperset(task.runs)]
+        done = before + sum(len(task.runs) for task in wanted if task not in missing)
+        if not missing:
+            return
+
+        def beat(doing: str, share: float) -> None:
+            self._listener.progress(f"{phase} {doing}", done + share, total)
+
+        for runs in self._hire().run(missing, beat):
+            self._journal.add(runs)
+            done += len(runs)
+            self._listener.progress(f"{phase} {runs[0].activation}", done, total)

@@ -1,0 +1,146 @@
+"""What a study is asked to do: every choice the user can make, checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from rectifier import catalog
+from rectifier.errors import InputError, UnknownName
+
+FOLDS = 5
+NETWORKS = ("mlp",)
+ENGINES = ("local",)
+INTERVALS = ("crossed", "nadeau-bengio")
+
+# Half a decade apart around Adam's usual 1e-3; small networks on small tables want the upper end.
+LEARNING_RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Choices of a study; :meth:`checked` makes errors of impossible ones.
+
+    Attributes:
+        activations: candidates as ``get`` reads them; empty means every trainable one.
+        baseline: what the others are compared with; added to the candidates if absent.
+        metric: a name of ``study.metrics``; None chooses by the task.
+        network, hidden: kind of network and width of each hidden layer.
+        epochs, patience: upper bound, and epochs without improvement before a run stops.
+        batch_size: rows a step.
+        learning_rates: searched for each activation on validation rows.
+        seeds: confirming runs an activation, each one fold of a repeated 5-fold cross-validation.
+        tune_seeds: runs per learning rate, on splits of their own.
+        interval: ``crossed`` or ``nadeau-bengio``; see docs/statistics.md.
+        budget: seconds the study should take, or None.
+        seed: of every random draw.
+    """
+
+    activations: tuple[str, ...] = ()
+    baseline: str = "relu"
+    metric: str | None = None
+    network: str = "mlp"
+    hidden: tuple[int, ...] = (64, 64)
+    epochs: int = 100
+    patience: int = 20
+    batch_size: int = 32
+    learning_rates: tuple[float, ...] = LEARNING_RATES
+    seeds: int = 10
+    tune_seeds: int = 3
+    interval: str = "crossed"
+    budget: float | None = None
+    engine: str = "local"
+    seed: int = 0
+
+    def checked(self) -> Settings:
+        """These settings with activations in canonical spelling, the baseline among them.
+
+        Raises:
+            InputError: an impossible choice, in one line.
+        """
+        for name, low, high in (
+            ("epochs", 1, 100_000),
+            ("patience", 1, math.inf),
+            ("batch_size", 1, math.inf),
+            ("seeds", 1, 10_000),
+            ("tune_seeds", 1, 10_000),
+            ("seed", 0, 2**63),
+        ):
+            _check_count(name, getattr(self, name), low, high)
+        for width in self.hidden:
+            _check_count("hidden", width, 1, 16_384)
+        if not self.hidden:
+            raise InputError("hidden needs at least one layer: without one there is no activation")
+        if not self.learning_rates:
+            raise InputError("learning_rates is empty; give at least one")
+        for rate in self.learning_rates:
+            if not (isinstance(rate, (int, float)) and 0 < rate < math.inf):
+                raise InputError(f"a learning rate must be a positive number, got {rate!r}")
+        if self.budget is not None and not 0 < self.budget < math.inf:
+            raise InputError(f"budget must be a positive time, got {self.budget!r}")
+        _check_choice("network", self.network, NETWORKS)
+        _check_choice("engine", self.engine, ENGINES)
+        _check_choice("interval", self.interval, INTERVALS)
+        baseline = str(_trainable(self.baseline))
+        wanted = [str(_trainable(a)) for a in self.activations] or trainable_names()
+        unique = tuple(dict.fromkeys([*wanted, baseline]))
+        rates = tuple(dict.fromkeys(sorted(float(r) for r in self.learning_rates)))
+        return replace(self, activations=unique, baseline=baseline, learning_rates=rates)
+
+    def identity(self, fingerprint: str) -> str:
+        """Names the numbers a run gives: equal for two studies whose runs may be mixed.
+
+        Which activations, rates and seeds are run does not enter: a later call may ask for more
+        of them in the same folder.
+        """
+        fixed = ("network", "hidden", "epochs", "patience", "batch_size", "metric", "seed")
+        parts = {k: v for k, v in asdict(self).items() if k in fixed}
+        text = json.dumps({"table": fingerprint, **parts}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def trainable_names() -> list[str]:
+    """Every elementwise activation that a gradient can train through: the default candidates."""
+    entries = (catalog.get(name) for name in catalog.names())
+    return [e.name for e in entries if e.elementwise and e.facts.kind != "step"]
+
+
+def parse_duration(text: str | float) -> float:
+    """Seconds of ``90``, ``"90s"``, ``"5m"``, ``"1h30m"``.
+
+    Raises:
+        InputError: anything else.
+    """
+    import re
+
+    if isinstance(text, (int, float)):
+        return float(text)
+    match = re.fullmatch(r"\s*(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?\s*", text)
+    if match is None or not any(match.groups()):
+        raise InputError(f"cannot read {text!r} as a time; write 90s, 5m or 1h30m")
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds
+
+
+def _trainable(activation: Any) -> Any:
+    entry = catalog.get(activation)
+    if not entry.elementwise:
+        raise InputError(
+            f"{entry.name} acts along an axis and is for outputs; it cannot be a hidden activation"
+        )
+    return entry
+
+
+def _check_count(name: str, value: Any, low: float, high: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        upper = "" if high == math.inf else f" and at most {high:,}"
+        raise InputError(f"{name} must be a whole number of at least {low}{upper}, got {value!r}")
+
+
+def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise UnknownName(name, value, choices, "one of: " + ", ".join(choices))

@@ -1,127 +1,20 @@
-"""The record everyone speaks of: an activation, its parameters, its facts."""
+"""The record everyone speaks of: an activation under its name, in any library."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
-from rectifier import ops
+from rectifier import ops, textbook
 from rectifier.errors import ParameterError, nearest
-from rectifier.ops.rule import Rule, spoken
+from rectifier.facts import Facts, Kind, Parameter, Peer, number_text
+from rectifier.ops.rule import Rule
 
-Kind = Literal["step", "linear", "non-linear"]
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One number that shapes an activation.
-
-    Attributes:
-        name: the standard name, PyTorch's where it has one.
-        default: the value used everywhere unless another is given.
-        low, high: the closed interval of allowed values; open at ``low`` when ``positive``.
-        aliases: names that other libraries use for it.
-        integer: an axis rather than a real number.
-        meaning: half a line for people.
-    """
-
-    name: str
-    default: float
-    low: float = -math.inf
-    high: float = math.inf
-    positive: bool = False
-    aliases: tuple[str, ...] = ()
-    integer: bool = False
-    meaning: str = ""
-
-    @property
-    def interval(self) -> str:
-        """The allowed values as text, such as ``[0, ∞)``."""
-        opening = "(" if self.positive or self.low == -math.inf else "["
-        closing = ")" if self.high == math.inf else "]"
-        return f"{opening}{_number(self.low)}, {_number(self.high)}{closing}"
-
-    def check(self, value: Any, owner: str) -> Any:
-        """``value`` as a number of this parameter, or a one-line error.
-
-        Arrays pass unchecked: they are learnt or traced, and have no value to look at.
-        """
-        if value is None and self.default == math.inf:
-            return math.inf  # Keras says "no maximum" with None, and JSON has no infinity
-        if isinstance(value, bool) or isinstance(value, (str, bytes, list, tuple, dict, set)):
-            raise ParameterError(f"{owner}: {self.name} must be a number, got {value!r}")
-        if getattr(value, "ndim", 0) or not isinstance(value, (int, float)):
-            return value
-        if self.integer:
-            if value != int(value):
-                raise ParameterError(f"{owner}: {self.name} must be an integer, got {value!r}")
-            return int(value)
-        allowed = self.low <= value <= self.high and not (self.positive and value <= self.low)
-        if not allowed or (math.isinf(value) and value != self.default):
-            raise ParameterError(
-                f"{owner}: {self.name} must lie in {self.interval}, got {_number(value)}"
-            )
-        return float(value)
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What is true of an activation on all reals; every field is checked against the formula.
-
-    Attributes:
-        kind: ``step``, ``linear`` or ``non-linear``, as tutorials sort them.
-        range: infimum and supremum of the values.
-        attained: whether some finite input reaches each end of the range.
-        monotone: never decreasing.
-        convex: convex on all reals.
-        smoothness: number of continuous derivatives; -1 with a jump, ``inf`` for smooth.
-        kinks: where the first derivative jumps (or the function itself, if ``smoothness`` is -1).
-        lipschitz: the largest \\|f'\\|; ``inf`` when unbounded.
-        zero_centred: odd, so symmetric input gives output of mean zero.
-        gain: the factor for initial weights, ``1 / sqrt(E[f(z)²])`` with z ~ N(0, 1), which
-            keeps the scale of signals from layer to layer (He et al. 2015 for ReLU: √2).
-            Derived from the definition rather than typed; None where nothing is elementwise.
-    """
-
-    kind: Kind
-    range: tuple[float, float]
-    attained: tuple[bool, bool] = (False, False)
-    monotone: bool = True
-    convex: bool = False
-    smoothness: float = math.inf
-    kinks: tuple[float, ...] = ()
-    lipschitz: float = 1.0
-    zero_centred: bool = False
-    gain: float | None = None
-
-    @property
-    def interval(self) -> str:
-        """The range as text, such as ``[0, ∞)``."""
-        opening, closing = ("[" if self.attained[0] else "("), ("]" if self.attained[1] else ")")
-        return f"{opening}{_number(self.range[0])}, {_number(self.range[1])}{closing}"
-
-
-@dataclass(frozen=True)
-class Peer:
-    """What another framework calls an activation.
-
-    Attributes:
-        call: dotted name there, e.g. ``keras.layers.LeakyReLU``.
-        equals: the activation of ours, with parameters, that it computes by default.
-        note: where it differs in ways that parameters cannot say.
-    """
-
-    call: str
-    equals: str
-    note: str = ""
-
-    @property
-    def library(self) -> str:
-        return self.call.partition(".")[0]
+__all__ = ["Activation", "Facts", "Kind", "Parameter", "Peer"]
 
 
 class Activation:
@@ -147,6 +40,8 @@ class Activation:
         elementwise: False for functions along an axis.
         peers: what the frameworks call it.
         paper: where it comes from.
+        constants: of the numbers that ``formula`` uses, those which are printed as a symbol,
+            e.g. ``{"SELU_SCALE": "lambda"}``.
         text: the formula as its author typed it, for those made by ``define``.
     """
 
@@ -165,6 +60,7 @@ class Activation:
         flags: Mapping[str, Mapping[Any, str]] = MappingProxyType({}),
         elementwise: bool = True,
         peers: tuple[Peer, ...] = (),
+        constants: Mapping[str, str] = MappingProxyType({}),
         text: str | None = None,
     ) -> None:
         self.name = name
@@ -174,6 +70,7 @@ class Activation:
         self.aliases = aliases
         self.flags = flags
         self.peers = peers
+        self.constants = constants
         self.text = text
         self.rule = Rule(value, derivative, elementwise)
         self._formula = formula
@@ -192,9 +89,10 @@ class Activation:
         """This activation with other parameter values; aliases are understood.
 
         Raises:
-            ParameterError: no such parameter, one given twice, or outside its interval.
+            ParameterError: no such parameter, one given twice, outside its interval, or an
+                array: a record travels as numbers, so arrays are given with each call.
         """
-        values = self._bound(args, parameters)
+        values = self._bound(args, parameters, arrays=False)
         if values == self._values:
             return self
         copy = object.__new__(Activation)
@@ -202,7 +100,9 @@ class Activation:
         copy._values = values
         return copy
 
-    def _bound(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> tuple[Any, ...]:
+    def _bound(
+        self, args: tuple[Any, ...], keywords: Mapping[str, Any], arrays: bool = True
+    ) -> tuple[Any, ...]:
         if not args and not keywords:
             return self._values
         values = list(self._values)
@@ -215,6 +115,12 @@ class Activation:
         ):
             if name is not None:
                 if name not in positions:
+                    if name in self.flags:
+                        variants = sorted({v for v in self.flags[name].values() if v})
+                        raise ParameterError(
+                            f"{name} chooses another function; call it by its own name: "
+                            + " or ".join(variants)
+                        )
                     close = nearest(name, [p.name for p in self.declared])
                     hint = f"; nearest: {close[0]}" if close else ""
                     raise ParameterError(
@@ -224,7 +130,7 @@ class Activation:
             if position in given:
                 raise ParameterError(f"{self.name}: {self.declared[position].name} is given twice")
             given.add(position)
-            values[position] = self.declared[position].check(value, self.name)
+            values[position] = self.declared[position].check(value, self.name, arrays=arrays)
         return tuple(values)
 
     def _taken(self) -> str:
@@ -245,9 +151,9 @@ class Activation:
     def derivative(self, x: Any, /, *args: Any, out: Any = None, **parameters: Any) -> Any:
         """f'(x), of the shape of ``x``; along an axis: the Jacobian, ``x.shape + (n,)``.
 
-        At a kink it is the derivative of the branch that does not belong to ``x > kink`` going
-        outwards from zero: ``relu'(0) = 0``, ``leaky_relu'(0) = negative_slope``,
-        ``relu6'(6) = 0``, in every library alike.
+        At a kink it is the derivative of the branch that the formula takes there, in every
+        library alike. Formulas take the outer branch: ``relu'(0) = 0``, ``relu6'(6) = 0``,
+        ``leaky_relu'(0) = negative_slope``, ``hard_tanh'(±1) = 0``, ``hard_swish'(3) = 1``.
         """
         return ops.library_of(x).derivative(self.rule, x, self._bound(args, parameters), out)
 
@@ -264,41 +170,58 @@ class Activation:
         stated = self._facts if isinstance(self._facts, Facts) else self._facts(*self._values)
         return replace(stated, gain=self._gain()) if self.elementwise else stated
 
-    def _gain(self) -> float:
+    def _gain(self) -> float | None:
         import numpy as np
 
         # Trapezoids on a fine grid: kinks spoil Gauss-Hermite, and here cost 1e-9.
         z = np.linspace(-12.0, 12.0, 48001)
         density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
         second_moment = float(np.trapezoid(self(z) ** 2 * density, z))
-        return 1.0 / math.sqrt(second_moment)
+        usable = math.isfinite(second_moment) and second_moment > 0
+        return 1.0 / math.sqrt(second_moment) if usable else None
 
     @cached_property
     def formula(self) -> Any:
-        """The textbook form as a SymPy expression, parameters at their present values."""
-        import sympy
+        """The textbook form as a SymPy expression in a real ``x``, at the present parameters.
 
-        exact = [sympy.nsimplify(v) if math.isfinite(v) else sympy.oo for v in self._values]
-        return self._textbook(exact)
+        Numbers are exact: 0.1 is 1/10. Along an axis the variable is ``x[i]``.
+        """
+        exact = [textbook.exact(v) for v in self._values]
+        return self._textbook(exact, lambda name, value: textbook.exact(value))
+
+    @cached_property
+    def derivative_formula(self) -> Any:
+        """The derivative of :attr:`formula` by SymPy; a kink belongs to the branch taken there."""
+        return textbook.derivative(self.formula)
 
     @cached_property
     def latex(self) -> str:
-        """The textbook form as LaTeX, parameters by name."""
+        """The textbook form as LaTeX, parameters by their symbols, cases in one brace."""
+        return textbook.latex(self._printed()) + self._constants_latex()
+
+    @cached_property
+    def derivative_latex(self) -> str:
+        """The derivative as LaTeX, likewise; along an axis ∂f(x_i)/∂x_j."""
+        return textbook.latex(textbook.short_derivative(self._printed())) + self._constants_latex()
+
+    def _printed(self) -> Any:
         import sympy
 
-        symbols = [sympy.Symbol(p.name, real=True) for p in self.declared]
-        return sympy.latex(self._textbook(symbols))
+        parameters = [
+            textbook.exact(value)
+            if parameter.neutral is not None and value == parameter.neutral
+            else sympy.Symbol(parameter.symbol or parameter.name, real=True)
+            for parameter, value in zip(self.declared, self._values, strict=True)
+        ]
+        symbols = {n: sympy.Symbol(s, positive=True) for n, s in self.constants.items()}
+        return self._textbook(parameters, lambda name, value: symbols.get(name, value))
 
-    def _textbook(self, parameters: list[Any]) -> Any:
-        import sympy
+    def _constants_latex(self) -> str:
+        values = ((s, self._formula.__globals__[name]) for name, s in self.constants.items())
+        return "".join(rf",\quad \{symbol} \approx {value:.4f}" for symbol, value in values)
 
-        from rectifier.ops import on_sympy
-
-        if self.elementwise:
-            x = sympy.Symbol("x", real=True)
-        else:
-            x = sympy.IndexedBase("x")[sympy.Symbol("i", integer=True, positive=True)]
-        return sympy.sympify(spoken(self._formula, on_sympy.vocabulary)(x, *parameters))
+    def _textbook(self, parameters: list[Any], number: Any = None) -> Any:
+        return textbook.expression(self._formula, parameters, number, self.elementwise)
 
     # -- travelling ---------------------------------------------------------------------------
 
@@ -308,19 +231,21 @@ class Activation:
         config: dict[str, Any] = {"name": self.name, "parameters": numbers}
         if self.text is not None:
             config["formula"] = self.text
+            if self.declared:
+                config["defaults"] = {p.name: p.default for p in self.declared}
         return config
 
     def __str__(self) -> str:
         """Name and the parameters that differ from their defaults; ``get`` reads it back."""
         changed = [
-            f"{p.name}={_number(v)}"
+            f"{p.name}={number_text(v)}"
             for p, v in zip(self.declared, self._values, strict=True)
-            if not _same(v, p.default)
+            if v != p.default
         ]
         return f"{self.name}({', '.join(changed)})" if changed else self.name
 
     def __repr__(self) -> str:
-        inside = ", ".join(f"{k}={_number(v)}" for k, v in self.parameters.items())
+        inside = ", ".join(f"{k}={number_text(v)}" for k, v in self.parameters.items())
         return f"<Activation {self.name}({inside})>" if inside else f"<Activation {self.name}>"
 
     def __eq__(self, other: object) -> bool:
@@ -332,17 +257,5 @@ class Activation:
         return hash((self.name, self._values))
 
 
-_DERIVED = ("facts", "formula", "latex")  # cached, and different once parameters change
-
-
-def _same(a: Any, b: Any) -> bool:
-    return isinstance(a, (int, float)) and a == b
-
-
-def _number(value: Any) -> str:
-    """A parameter for people: ``0.2``, ``-∞``, ``6`` rather than ``6.0``."""
-    if not isinstance(value, (int, float)):
-        return type(value).__name__
-    if math.isinf(value):
-        return "∞" if value > 0 else "-∞"
-    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(float(value))
+# cached, and different once parameters change
+_DERIVED = ("facts", "formula", "derivative_formula", "latex", "derivative_latex")

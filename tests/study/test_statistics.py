@@ -249,10 +249,10 @@ def shrunken(rng, tau, studies, count=15, **world):
 
 def test_the_best_is_not_flattered():
     rng = np.random.default_rng(8)
-    for tau in (0.0, 0.1):
+    for tau, share in ((0.0, 0.15), (0.1, 0.5)):
         seen, expected, true, _, _ = shrunken(rng, tau, 150)
         assert np.mean(seen - true) > 0.03  # the plain difference is, so there is something to mend
-        assert abs(np.mean(expected - true)) < 0.5 * np.mean(seen - true)
+        assert abs(np.mean(expected - true)) < share * np.mean(seen - true)
 
 
 def test_chances_come_true():

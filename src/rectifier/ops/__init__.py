@@ -1,4 +1,4 @@
-"""Vocabularies: how each array library says the ~25 words of :mod:`rectifier.ops.words`.
+"""Vocabularies: how each array library says the words of :mod:`rectifier.ops.words`.
 
 One file per library. Each offers the same names:
 

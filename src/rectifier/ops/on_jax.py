@@ -1,7 +1,8 @@
 """JAX's words. float16 and bfloat16 are computed in float32; wider types in themselves.
 
 Functions carry the entry's own derivative (``jax.custom_jvp``), so that gradients obey the
-stated value at each kink and keep their digits in the tails.
+stated value at each kink and keep their digits in the tails. XLA on the CPU takes subnormal
+numbers for zero, going in and coming out; nothing here can change that.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from rectifier.errors import InputError
+from rectifier.ops.inputs import check_axis, refuse_dtype, refuse_parameter, shape_of_result
 from rectifier.ops.rule import Rule, spoken
 
 NAME = "jax"
@@ -24,13 +26,15 @@ def owns(x: Any) -> bool:
 
 @cache
 def vocabulary() -> dict[str, Any]:
+    """Every word of :mod:`rectifier.ops.words`, as a function of JAX arrays."""
     import jax
     import jax.numpy as jnp
 
     def product(x: Any, y: Any) -> Any:
         result = x * y
         lost = jnp.isnan(result) & ~jnp.isnan(x) & ~jnp.isnan(y)
-        return jnp.where(lost, jnp.zeros_like(result), result)
+        # Only 0 * inf is lost; the product of the signs is then a zero of the right sign.
+        return jnp.where(lost, jnp.sign(x) * jnp.sign(y), result)
 
     return {
         "where": jnp.where,
@@ -55,6 +59,8 @@ def vocabulary() -> dict[str, Any]:
         "sigmoid": jax.nn.sigmoid,
         "erf": jax.scipy.special.erf,
         "erfc": jax.scipy.special.erfc,
+        "normal_cdf": lambda x: 0.5 * jax.scipy.special.erfc(-0.7071067811865476 * x),
+        "normal_density": lambda x: 0.3989422804014327 * jnp.exp(-0.5 * x * x),
         "max_along": lambda x, axis: jnp.max(x, axis=axis, keepdims=True),
         "sum_along": lambda x, axis: jnp.sum(x, axis=axis, keepdims=True),
         "moveaxis": jnp.moveaxis,
@@ -63,34 +69,44 @@ def vocabulary() -> dict[str, Any]:
 
 
 def value(rule: Rule, x: Any, parameters: tuple[Any, ...], out: Any = None) -> Any:
-    _check(x, out)
+    _check(rule, x, parameters, out)
+    if not x.size:
+        return x
     return function(rule)(x, *parameters)
 
 
 def derivative(rule: Rule, x: Any, parameters: tuple[Any, ...], out: Any = None) -> Any:
-    _check(x, out)
+    import jax.numpy as jnp
+
+    _check(rule, x, parameters, out)
+    if not x.size:
+        return jnp.zeros(shape_of_result(rule, True, x.shape, parameters), x.dtype)
     return _in_float32(spoken(rule.derivative, vocabulary))(x, *parameters)
 
 
-def _check(x: Any, out: Any) -> None:
+def _check(rule: Rule, x: Any, parameters: tuple[Any, ...], out: Any) -> None:
+    import jax
     import jax.numpy as jnp
+    import numpy as np
 
     if out is not None:
         raise InputError("out= is for NumPy arrays; JAX arrays cannot be written into")
     if not jnp.issubdtype(x.dtype, jnp.floating):
-        raise InputError(
-            f"an activation needs floating-point input, got {x.dtype}; "
-            "convert it first, e.g. x.astype('float32')"
-        )
+        refuse_dtype(x.dtype)
+    check_axis(rule, x.shape, parameters)
+    for parameter in parameters:
+        if not isinstance(parameter, (int, float, np.ndarray, np.generic, jax.Array)):
+            refuse_parameter(NAME, parameter)
 
 
 def _in_float32(compute: Any) -> Any:
     import jax.numpy as jnp
 
     def wide(x: Any, *parameters: Any) -> Any:
-        if x.dtype.itemsize < 4:
-            return compute(x.astype(jnp.float32), *parameters).astype(x.dtype)
-        return compute(x, *parameters)
+        if x.dtype.itemsize >= 4:
+            return compute(x, *parameters)
+        grown = (p if isinstance(p, (int, float)) else p.astype(jnp.float32) for p in parameters)
+        return compute(x.astype(jnp.float32), *grown).astype(x.dtype)
 
     return wide
 

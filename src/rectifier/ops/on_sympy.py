@@ -10,6 +10,7 @@ NAME = "sympy"
 
 @cache
 def vocabulary() -> dict[str, Any]:
+    """Every word of :mod:`rectifier.ops.words`, as mathematics, and the exact constants."""
     import sympy
 
     def where(condition: Any, x: Any, y: Any) -> Any:
@@ -30,7 +31,7 @@ def vocabulary() -> dict[str, Any]:
         "absolute": sympy.Abs,
         "sign": sympy.sign,
         "maximum": lambda x, y: where(x > y, x, y),
-        "minimum": lambda x, y: where(x > y, y, x),
+        "minimum": lambda x, y: where(x < y, x, y),
         "product": lambda x, y: x * y,
         "sqrt": sympy.sqrt,
         "hypot": lambda x, y: sympy.sqrt(x**2 + y**2),
@@ -45,6 +46,8 @@ def vocabulary() -> dict[str, Any]:
         "sigmoid": lambda x: 1 / (1 + sympy.exp(-x)),
         "erf": sympy.erf,
         "erfc": sympy.erfc,
+        "normal_cdf": lambda x: (1 + sympy.erf(x / sympy.sqrt(2))) / 2,
+        "normal_density": lambda x: sympy.exp(-(x**2) / 2) / sympy.sqrt(2 * sympy.pi),
         "max_along": not_in_textbooks,
         "sum_along": sum_along,
         "moveaxis": not_in_textbooks,

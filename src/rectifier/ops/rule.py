@@ -25,15 +25,28 @@ class Rule:
     elementwise: bool = True
 
 
-def speak(function: Callable[..., Any], vocabulary: Mapping[str, Any]) -> Callable[..., Any]:
+def speak(
+    function: Callable[..., Any],
+    vocabulary: Mapping[str, Any],
+    number: Callable[[str, float], Any] | None = None,
+) -> Callable[..., Any]:
     """``function``, its free names bound to ``vocabulary``: the same code, another library.
 
     Free names may be words, numbers of the module that holds the function, and functions of
     that kind again (bound in turn). Anything else is refused, so that a formula cannot reach
-    for a library by itself.
+    for a library by itself: attributes, closures and Python's own functions are out of reach.
+
+    Args:
+        number: what becomes of a number's name and value; by default the value.
+
+    Raises:
+        TypeError: ``function`` uses something that is no word.
     """
     code = function.__code__
-    spoken: dict[str, Any] = {}
+    if code.co_freevars:
+        raise TypeError(f"{function.__qualname__} is a closure over {', '.join(code.co_freevars)}")
+    # Without this entry Python would lend the function its own builtins.
+    spoken: dict[str, Any] = {"__builtins__": {}}
     for name in code.co_names:
         if name in vocabulary:
             spoken[name] = vocabulary[name]
@@ -42,9 +55,9 @@ def speak(function: Callable[..., Any], vocabulary: Mapping[str, Any]) -> Callab
         else:
             meaning = function.__globals__.get(name)
             if isinstance(meaning, (int, float)):
-                spoken[name] = meaning
+                spoken[name] = number(name, meaning) if number else meaning
             elif isinstance(meaning, types.FunctionType):
-                spoken[name] = speak(meaning, vocabulary)
+                spoken[name] = speak(meaning, vocabulary, number)
             else:
                 raise TypeError(f"{function.__qualname__} uses {name!r}, which is no word")
     return types.FunctionType(code, spoken, function.__name__, function.__defaults__)

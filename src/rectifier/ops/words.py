@@ -58,12 +58,12 @@ def sign(x: Array) -> Array:
 
 
 def maximum(x: Array, y: Array) -> Array:
-    """The larger; NaN if either is NaN."""
+    """The larger; NaN if either is NaN. On a tie it counts as ``y``, so f' is that of ``y``."""
     return _unspoken("maximum")
 
 
 def minimum(x: Array, y: Array) -> Array:
-    """The smaller; NaN if either is NaN."""
+    """The smaller; NaN if either is NaN. On a tie it counts as ``y``, so f' is that of ``y``."""
     return _unspoken("minimum")
 
 
@@ -138,6 +138,16 @@ def erf(x: Array) -> Array:
 def erfc(x: Array) -> Array:
     """``1 - erf(x)``, exact in the tail."""
     return _unspoken("erfc")
+
+
+def normal_cdf(x: Array) -> Array:
+    """The probability that a standard normal lies below x: ``(1 + erf(x / sqrt(2))) / 2``."""
+    return _unspoken("normal_cdf")
+
+
+def normal_density(x: Array) -> Array:
+    """The standard normal's density: ``exp(-x**2 / 2) / sqrt(2 * pi)``."""
+    return _unspoken("normal_density")
 
 
 def max_along(x: Array, axis: int) -> Array:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import altair as alt
 import numpy as np
 
+from rectifier.report import charts
 from rectifier.report.charts import PALETTE, colours, data, shorten, styled
 
 if TYPE_CHECKING:
@@ -71,12 +72,12 @@ class Scale:
     logarithmic: bool
 
 
-def shared_scale(panels: dict[str, Band]) -> Scale | None:
+def shared_scale(curves: dict[str, Band]) -> Scale | None:
     """One scale for all panels: from the lowest loss to where most begin; None without any.
 
     Losses that blow up leave through the top; they must not flatten everybody else.
     """
-    finite = [b for b in panels.values() if np.isfinite(b.middle).any()]
+    finite = [b for b in curves.values() if np.isfinite(b.middle).any()]
     if not finite:
         return None
     low = min(float(b.low[np.isfinite(b.low)].min()) for b in finite)
@@ -92,15 +93,31 @@ def shared_scale(panels: dict[str, Band]) -> Scale | None:
     return Scale(epochs, low * (0.85 if logarithmic else 1.0), float(high), logarithmic)
 
 
-def panel(band: Band, reference: Band | None, scale: Scale, colour: str = "other") -> Any:
-    """One activation's validation loss: band, median, and the baseline's median dashed.
+def panels(
+    curves: dict[str, Band], recommended: str, baseline: str, scale: Scale
+) -> dict[str, dict[str, Any]]:
+    """``{activation: chart}``: validation loss as band and median, the baseline's median dashed.
 
-    Args:
-        band: the activation's own.
-        reference: the baseline's; None on the baseline's own panel.
-        scale: the axes shared with the other panels.
-        colour: a name of the palette.
+    All panels are one chart with different data: altair builds it once, which takes longer than
+    drawing it.
     """
+    template = charts.specification(_panel(scale))
+    reference = curves.get(baseline)
+    drawn = {}
+    for name, band in curves.items():
+        colour, soft = "other", "other-soft"
+        if name == recommended:
+            colour, soft = "accent", "accent-soft"
+        elif name == baseline:
+            colour = "baseline"
+        look = {"colour": PALETTE[colour], "soft": PALETTE[soft]}
+        other = [] if reference is None or name == baseline else _clipped(reference, scale)
+        own = [{**record, **look} for record in _clipped(band, scale)]
+        drawn[name] = {**template, "datasets": {"own": own, "reference": other}}
+    return drawn
+
+
+def _panel(scale: Scale) -> Any:
     axis: dict[str, Any] = {"title": None, "ticks": False, "domain": False, "labelFontSize": 10}
     x = alt.X(
         "epoch:Q",
@@ -113,18 +130,14 @@ def panel(band: Band, reference: Band | None, scale: Scale, colour: str = "other
         scale=alt.Scale(domain=[scale.low, scale.high], nice=False, **kind),
         axis=alt.Axis(values=_ticks(scale), format="~g", **axis),
     )
-    soft = {"accent": "accent-soft"}.get(colour, "other-soft")
-    own = alt.Chart(data(_clipped(band, scale))).encode(x=x)
-    layers: list[Any] = [
-        own.mark_area(color=PALETTE[soft]).encode(y=y, y2="high:Q"),
-    ]
-    if reference is not None:
-        line = alt.Chart(data(_clipped(reference, scale))).mark_line(
-            color=PALETTE["baseline"], strokeWidth=1.2, strokeDash=[3, 2]
-        )
-        layers.append(line.encode(x=x, y="middle:Q"))
-    layers.append(own.mark_line(color=PALETTE[colour], strokeWidth=2).encode(y="middle:Q"))
-    return styled(alt.layer(*layers).properties(width=146, height=84))
+    own, reference = alt.Chart(alt.NamedData("own")), alt.Chart(alt.NamedData("reference"))
+    dashed = {"color": PALETTE["baseline"], "strokeWidth": 1.2, "strokeDash": [3, 2]}
+    chart = alt.layer(
+        own.mark_area().encode(x=x, y=y, y2="high:Q", color=colours("soft")),
+        reference.mark_line(**dashed).encode(x=x, y="middle:Q"),
+        own.mark_line(strokeWidth=2).encode(x=x, y="middle:Q", color=colours()),
+    )
+    return styled(chart.properties(width=146, height=84))
 
 
 def _clipped(band: Band, scale: Scale) -> list[dict[str, Any]]:

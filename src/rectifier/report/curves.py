@@ -19,7 +19,8 @@ REACH = 5.0  # x runs over ±5: every bend of the catalogue but relu6's second l
 _MARGIN = 4 / 3  # kinks farther out widen the window, so that each is seen with what follows,
 _FARTHEST = 15.0  # but not those of a ceiling at 100, beside which nothing else could be seen
 _POINTS = 201  # every 0.05 on ±5, which puts 0, 1, 3 and -3 on the grid
-_LEVELS = (1.25, 2.0, 3.0)  # common heights of y-axes, before the reach itself
+_ROOM = 0.05  # of the height above and below, so that no curve runs along the edge
+_LEVELS = (1.2, 2.0, 3.0)  # common heights of y-axes, before the reach itself
 _HALVINGS = 60  # of 0.05: beyond the distance of neighbouring floats
 _TRIAL = 6  # halvings after which a mere slope has shrunk to 1/64, and is let go
 _LEAST = 1e-6  # a jump smaller than this share of the reach is not one that can be seen
@@ -219,14 +220,14 @@ def _finite_runs(points: np.ndarray) -> list[np.ndarray]:
 
 
 def fitted(drawing: Drawing) -> tuple[float, float]:
-    """The y-axis that just holds both curves and 0, never beyond the reach (plus 6 %)."""
+    """The y-axis that just holds both curves and 0, never beyond the reach (plus 5 %)."""
     low, high = _extent([drawing])
-    room = 0.06 * max(high - low, 0.5)
+    room = _ROOM * max(high - low, 0.5)
     return low - room, high + room
 
 
 def levelled(drawings: Iterable[Drawing]) -> tuple[float, float]:
-    """A y-axis from a short list (±1.25, -2 .. 5, ±5 ...), so that panels can be compared."""
+    """A y-axis from a short list (±1.2, -2 .. 5, ±5 ...; plus 5 %), so that panels can be compared."""
     drawings = list(drawings)
     reach = max(drawing.reach for drawing in drawings)
     low, high = _extent(drawings)
@@ -236,7 +237,8 @@ def levelled(drawings: Iterable[Drawing]) -> tuple[float, float]:
     )
     if max(below, above) > _LEVELS[0]:
         below, above = max(below, _LEVELS[1]), max(above, _LEVELS[1])
-    return -below, above
+    room = _ROOM * (below + above)
+    return -below - room, above + room
 
 
 def _extent(drawings: Iterable[Drawing]) -> tuple[float, float]:

@@ -18,13 +18,15 @@ class Elsewhere:
     """What another framework has under its own name.
 
     ``differs`` is True where its default computes something else than our default; ``computes``
-    then names that, and is empty otherwise.
+    then names that, and is empty otherwise. ``shown`` is True where it computes what is being
+    shown, at parameters that are not our defaults.
     """
 
     call: str
     computes: str
     note: str
     differs: bool
+    shown: bool
 
 
 def stated(activation: Activation) -> Facts:
@@ -77,9 +79,9 @@ def fact_rows(activation: Activation) -> list[tuple[str, str]]:
         steepest = "none, it jumps"
     rows.append(("Lipschitz", steepest))
     if activation.elementwise:
-        rows.append(("odd", f"{_yes(facts.zero_centred)}"))
+        rows.append(("odd", _yes(facts.zero_centred)))
     if facts.gain is not None:
-        rows.append(("gain", f"{number(facts.gain)} for initial weights"))
+        rows.append(("gain", number(facts.gain)))
     if activation.elementwise:
         ends = (-math.inf, math.inf)
         rows.append(("f(±∞)", _ends([float(activation(end)) for end in ends])))
@@ -99,7 +101,9 @@ def elsewhere(activation: Activation) -> list[Elsewhere]:
     for peer in activation.peers:
         theirs = get(peer.equals)
         differs = theirs != ours
-        rows.append(Elsewhere(peer.call, str(theirs) if differs else "", peer.note, differs))
+        shown = differs and theirs == activation
+        computes = str(theirs) if differs else ""
+        rows.append(Elsewhere(peer.call, computes, peer.note, differs, shown))
     return rows
 
 
@@ -141,7 +145,7 @@ def _smoothness(facts: Facts) -> str:
     if facts.smoothness < 0:
         return "no, it jumps"
     if facts.smoothness == 0:
-        return "continuous, with kinks"
+        return "continuous, kinks"
     if facts.smoothness == math.inf:
         return "yes"
     times = int(facts.smoothness)

@@ -189,6 +189,7 @@ def _peers(activation: Activation, unicode: bool) -> Any:
     table.add_column("note")
     for peer in peers:
         default = Text(f"{mark} {peer.computes}", _DIFFERS) if peer.differs else Text("the same")
+        default.append(", as above" if peer.shown else "", "")
         note = peer.note if unicode else ascii_text(peer.note)
         table.add_row(Text(peer.call, _DIFFERS if peer.differs else ""), default, Text(note))
     return Padding(table, (0, 0, 0, 2))

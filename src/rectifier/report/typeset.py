@@ -71,14 +71,6 @@ def as_line(formula: Formula, unicode: bool = True) -> str:
     return f"{_plain(formula.left, unicode)} = {', '.join(parts)}"
 
 
-def as_rows(formula: Formula) -> list[str]:
-    """One line a case, for captions of pictures."""
-    if len(formula.cases) == 1:
-        return [as_line(formula)]
-    shown = [f"{_text(case.expression, True)}  {_when(case, True)}" for case in formula.cases]
-    return [f"{formula.left} = {shown[0]}", *shown[1:]]
-
-
 def _when(case: Case, unicode: bool) -> str:
     if case.everywhere:
         return ""

@@ -25,7 +25,14 @@ from rectifier.study.plan import (
 )
 from rectifier.study.problem import Problem
 from rectifier.study.settings import Settings
-from rectifier.study.train import Examined, Lanes, Program, State, use_all_cores
+from rectifier.study.train import (
+    Examined,
+    Lanes,
+    Program,
+    State,
+    keep_compiled_programs,
+    use_all_cores,
+)
 
 _ORDER_BYTES = 32 << 20  # row numbers sent to the program at once
 _KEPT_ORDERS_BYTES = 256 << 20  # batch orders kept for the next activation
@@ -53,6 +60,7 @@ class LocalEngine:
         self.steps = fit // self.batch_size
         self._validation = max(len(split.validation) for split in splits)
         self._asked = max(max(len(split.test), len(split.validation)) for split in splits)
+        keep_compiled_programs()
         devices = use_all_cores()
         self.devices = len(devices)
         visited = 4 * self.steps * self.batch_size * self.devices * lanes

@@ -61,7 +61,10 @@ def judge(
         metric=metric,
         learning_rates=rates,
         runs={name: _summary([r for (a, _), r in confirmed.items() if a == name]) for name in names},
-        warnings=[asdict(f) for f in inspection.findings if f.severity == "warning"],
+        warnings=[
+            *(asdict(f) for f in inspection.findings if f.severity == "warning"),
+            *_edge_warnings(rates, settings),
+        ],
         data=_data(table),
         settings=_settings(table, settings, runs, command),
         cost={name: _plainness(name) for name in names},
@@ -78,6 +81,25 @@ def _summary(runs: Sequence[Run]) -> RunSummary:
         epochs_to_best=float(np.mean([run.epochs_to_best for run in runs])),
         seconds=float(np.mean([run.seconds for run in runs])),
     )
+
+
+def _edge_warnings(rates: Mapping[str, float], settings: Settings) -> list[dict[str, Any]]:
+    """Says so when many activations would have liked a rate beyond the ones searched."""
+    searched = settings.learning_rates
+    found = []
+    for edge, beyond in ((min(searched), 1 / 3), (max(searched), 3)):
+        count = sum(rate == edge for rate in rates.values())
+        if len(searched) > 1 and 2 * count > len(rates):
+            wider = ",".join(f"{rate:g}" for rate in sorted({*searched, round(edge * beyond, 6)}))
+            found.append(
+                {
+                    "kind": "learning rate at the edge",
+                    "column": None,
+                    "message": f"{count} of {len(rates)} activations did best with {edge:g}, the "
+                    f"last rate searched: widen the search with --learning-rates {wider}",
+                }
+            )
+    return found
 
 
 def _plainness(name: str) -> float:

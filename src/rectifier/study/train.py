@@ -8,10 +8,12 @@ row numbers.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -38,11 +40,20 @@ def use_all_cores() -> list[Any]:
     own. That has to be said before JAX first looks at its devices; where a program has used JAX
     already, what is there is taken.
     """
-    try:
-        jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
-    except (RuntimeError, AttributeError):  # JAX is up already; no affinity outside Linux
-        pass
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    with contextlib.suppress(RuntimeError):  # JAX is up already
+        jax.config.update("jax_num_cpu_devices", cores)
     return jax.devices()
+
+
+def keep_compiled_programs() -> None:
+    """Lets a second study of the same shape start at once: XLA's cache in the user's cache folder.
+
+    A cache that the user has set up for JAX already is left as it is.
+    """
+    if jax.config.jax_compilation_cache_dir is None:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        jax.config.update("jax_compilation_cache_dir", str(Path(home) / "rectifier" / "xla"))
 
 
 @dataclass(frozen=True)

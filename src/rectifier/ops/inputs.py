@@ -1,0 +1,41 @@
+"""What an activation can be applied to: the same refusals, in the same words, everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from rectifier.errors import InputError
+from rectifier.ops.rule import Rule
+
+
+def refuse_dtype(dtype: Any) -> NoReturn:
+    """The error for integers, booleans, complex numbers and objects."""
+    raise InputError(
+        f"an activation needs floating-point input, got {dtype}; "
+        "convert it first, e.g. x.astype('float32')"
+    )
+
+
+def refuse_parameter(library: str, parameter: Any) -> NoReturn:
+    """The error for a parameter that is an array of another library than ``x``."""
+    raise InputError(
+        f"x is of {library}, a parameter is {type(parameter).__module__}."
+        f"{type(parameter).__name__}; give both as arrays of one library"
+    )
+
+
+def check_axis(rule: Rule, shape: Sequence[int], parameters: Sequence[Any]) -> None:
+    """Refuses an axis that ``shape`` does not have; the axis is a rule's last parameter."""
+    if rule.elementwise:
+        return
+    axis = parameters[-1]
+    if not -len(shape) <= axis < len(shape):
+        raise InputError(f"axis {axis} is not one of the {len(shape)} axes of shape {tuple(shape)}")
+
+
+def shape_of_result(
+    rule: Rule, derivative: bool, shape: tuple[int, ...], parameters: Sequence[Any]
+) -> tuple[int, ...]:
+    """The law of shape: that of ``x``, and one axis more for a Jacobian."""
+    return shape if rule.elementwise or not derivative else (*shape, shape[parameters[-1]])

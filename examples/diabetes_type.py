@@ -52,15 +52,20 @@ def rows(seed: int = 0) -> list[tuple[int | float | str, ...]]:
     return [made[place] for place in rng.permutation(total)]
 
 
+def write(path: Path, seed: int = 0) -> None:
+    """The table as a CSV file."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows(rows(seed))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="write a look-alike of the diabetes table")
     parser.add_argument("file", type=Path, nargs="?", default=Path("diabetes_type.csv"))
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    with arguments.file.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        writer.writerows(rows(arguments.seed))
+    write(arguments.file, arguments.seed)
 
 
 if __name__ == "__main__":

@@ -214,14 +214,20 @@ class Activation:
             for parameter, value in zip(self.declared, self._values, strict=True)
         ]
         symbols = {n: sympy.Symbol(s, positive=True) for n, s in self.constants.items()}
-        return self._textbook(parameters, lambda name, value: symbols.get(name, value))
+
+        def number(name: str, value: float) -> Any:
+            return symbols.get(name, int(value) if value == int(value) else value)
+
+        return self._textbook(parameters, number, printed=True)
 
     def _constants_latex(self) -> str:
         values = ((s, self._formula.__globals__[name]) for name, s in self.constants.items())
         return "".join(rf",\quad \{symbol} \approx {value:.4f}" for symbol, value in values)
 
-    def _textbook(self, parameters: list[Any], number: Any = None) -> Any:
-        return textbook.expression(self._formula, parameters, number, self.elementwise)
+    def _textbook(
+        self, parameters: list[Any], number: Any = None, printed: bool = False
+    ) -> Any:
+        return textbook.expression(self._formula, parameters, number, self.elementwise, printed)
 
     # -- travelling ---------------------------------------------------------------------------
 

@@ -79,6 +79,7 @@ def compare(
     """Train one network with every activation; say which to use, or that it does not matter."""
     from rectifier.choose import Study, default_folder, keep_outcome, usable_folder
     from rectifier.report import terminal
+    from rectifier.report.progress import StudyProgress
     from rectifier.study import Settings, load, study
     from rectifier.study.settings import LEARNING_RATES, parse_duration
 
@@ -106,7 +107,7 @@ def compare(
     table = load(data, target, drop=_columns(drop), task=task)
     folder = out or default_folder(table.name, table.target)
     console = _console(quiet or as_json)
-    with terminal.StudyProgress(console) as listener:
+    with StudyProgress(console) as listener:
         done = Study(study(table, settings, usable_folder(folder), listener, _command()), folder)
         keep_outcome(folder, done)
     if as_json:

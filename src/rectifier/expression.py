@@ -1,9 +1,19 @@
 """Reads what users type: calls such as ``leaky_relu(negative_slope=0.2)`` and formulas.
 
-Nothing is evaluated. A call is read into a name and numbers. A formula is parsed with
-``ast``, every node is held against a whitelist, and a *new* tree is built from what was
-understood: numbers, ``x``, declared parameters, the words of :mod:`rectifier.ops.words`,
-arithmetic and comparisons. Only that new tree is ever turned into a function.
+No code of the user's is ever executed:
+
+1. A text with a character that arithmetic does not need (quotes, brackets, braces, ``:``, ``@``,
+   backslashes, anything beyond ASCII) is refused before it is parsed.
+2. ``ast.parse`` only builds a tree. Every node of it is held against a whitelist, and a *new*
+   tree is built from what was understood: finite numbers, ``x``, declared parameters, names of
+   words, the operators ``+ - * / **``, and one comparison as the first argument of ``where``.
+   No attribute, subscript, keyword, string or other name can be part of it.
+3. Only the new tree is compiled. The function so made has the words as its globals and an
+   empty ``__builtins__`` (:func:`rectifier.ops.rule.speak`), so no name leads out of it.
+
+Sizes are bounded as well: of the text, of its nesting, of every constant on the way (so no
+tower of powers is ever computed), and of the cases that ``where``, ``max`` and ``min`` unfold
+into, so that SymPy answers at once for whatever is accepted.
 """
 
 from __future__ import annotations
@@ -11,16 +21,25 @@ from __future__ import annotations
 import ast
 import math
 import re
-import types
+import warnings
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 from rectifier.errors import FormulaError, InputError, UnknownName
 from rectifier.ops import words
+from rectifier.ops.compounds import COMPOUNDS
+from rectifier.trees import as_function, as_textbook, call, called, constant, names, negative
+from rectifier.trees import number as number_tree
+from rectifier.trees import size_in_cases
 
 _LONGEST = 500  # characters; the longest published activation needs fewer than 200
-_DEEPEST = 40  # nested operations
+_DEEPEST = 100  # nested operations: a sum of 100 terms
 _LARGEST_POWER = 64  # x**64 overflows float32 beyond |x| = 4; nobody means more
+_LARGEST_NUMBER = 1e30  # leaves float32 room to multiply
+_MOST_CASES = 600  # operations once max and min are written out as cases
+
+_NO_ARITHMETIC = re.compile(r"[^A-Za-z0-9_+\-*/().,<>=\s]")
 
 
 def read_call(text: str) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
@@ -32,22 +51,24 @@ def read_call(text: str) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
     Raises:
         InputError: not of the form ``name`` or ``name(parameter=number, ...)``.
     """
-    match = re.fullmatch(r"\s*([A-Za-z][\w\- ]*?)\s*(\(.*\))?\s*", text, re.DOTALL)
     wrong = InputError(
         f"cannot read {text[:80]!r}; write a name, or a name with numbers: "
         "leaky_relu(negative_slope=0.2)"
     )
-    if match is None or len(text) > _LONGEST:
+    if len(text) > _LONGEST:
+        raise wrong
+    match = re.fullmatch(r"\s*([A-Za-z][\w\- ]*?)\s*(\(.*\))?\s*", text, re.DOTALL | re.ASCII)
+    if match is None:
         raise wrong
     name, arguments = match.groups()
     if not arguments:
         return name, (), {}
     try:
-        call = ast.parse(f"f{arguments}", mode="eval").body
+        call = _tree(f"f{arguments}")
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
             raise wrong
-        positional = tuple(ast.literal_eval(node) for node in call.args)
-        keywords = {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg is not None}
+        positional = tuple(_literal(node) for node in call.args)
+        keywords = {k.arg: _literal(k.value) for k in call.keywords if k.arg is not None}
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise wrong from error
     if len(keywords) != len(call.keywords):
@@ -55,7 +76,15 @@ def read_call(text: str) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
     return name, positional, keywords
 
 
-# How people write the words; the right-hand sides are words, or formulas of one argument.
+def _literal(node: ast.expr) -> Any:
+    """A number with its sign, None, a boolean or a text; anything else is a ValueError."""
+    value = ast.literal_eval(node)
+    if value is not None and not isinstance(value, (bool, int, float, str)):
+        raise ValueError("not a number")
+    return value
+
+
+# How people write the words.
 _SPELLINGS = {
     "abs": "absolute",
     "max": "maximum",
@@ -64,26 +93,21 @@ _SPELLINGS = {
     "logistic": "sigmoid",
     "ln": "log",
 }
-_EXPANSIONS = {
-    "relu": "where(u > 0, u, where(u <= 0, 0, u))",
-    "softplus": "maximum(u, 0) + log1p(exp(-absolute(u)))",
-    "sinh": "(exp(u) - exp(-u)) / 2",
-    "cosh": "(exp(u) + exp(-u)) / 2",
-    "tan": "sin(u) / cos(u)",
-    "square": "u ** 2",
-}
 _ARITY = {
     **dict.fromkeys(
         ["absolute", "sign", "sqrt", "exp", "expm1", "log", "log1p", "sin", "cos"]
-        + ["arctan", "tanh", "sigmoid", "erf", "erfc"],
+        + ["arctan", "tanh", "sigmoid", "erf", "erfc", "normal_cdf", "normal_density"]
+        + [*COMPOUNDS],
         1,
     ),
-    **dict.fromkeys(["maximum", "minimum", "hypot", "product"], 2),
+    **dict.fromkeys(["maximum", "minimum", "hypot"], 2),
     "where": 3,
 }
 _CONSTANTS = {"pi": math.pi, "e": math.e}
-_OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
+_FUNCTIONS = (*_ARITY, *_SPELLINGS)
+_OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div)
 _COMPARISONS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 class Formula:
@@ -92,40 +116,47 @@ class Formula:
     Attributes:
         text: as typed.
         parameters: the names it may use besides ``x``.
+        tree: what was understood, an expression of ``ast`` in words and numbers.
 
     Raises (on construction):
         FormulaError: with the offending part of the text.
     """
 
-    def __init__(self, text: str, parameters: Sequence[str] = (), longest: int = _LONGEST) -> None:
+    def __init__(self, text: str, parameters: Sequence[str] = ()) -> None:
+        if not isinstance(text, str):
+            raise FormulaError(f"a formula is a text, got {type(text).__name__}")
         self.text = text.strip()
         self.parameters = tuple(parameters)
-        if len(self.text) > longest:
-            raise FormulaError(f"the formula is longer than {longest} characters")
-        taken = {"x", "u", *_CONSTANTS, *_ARITY, *_SPELLINGS, *_EXPANSIONS}
+        if len(self.text) > _LONGEST:
+            raise FormulaError(f"the formula is longer than {_LONGEST} characters")
+        taken = {"x", *_CONSTANTS, *_FUNCTIONS, *words.WORDS}
         for name in self.parameters:
-            if not name.isidentifier() or name in taken:
+            if not _NAME.fullmatch(name) or name in taken:
                 raise FormulaError(f"{name!r} cannot be the name of a parameter")
-        self._tree = self._rebuild(_parse(self.text), 0)
+        self.tree = self._rebuild(_parse(self.text), 0)
+        if size_in_cases(self.tree) > _MOST_CASES:
+            raise FormulaError(
+                "the formula branches too often: written out as cases it has more than "
+                f"{_MOST_CASES} operations"
+            )
 
     @property
     def uses_x(self) -> bool:
         """Whether the formula depends on ``x`` at all."""
-        return any(isinstance(n, ast.Name) and n.id == "x" for n in ast.walk(self._tree))
+        return "x" in names(self.tree)
+
+    @cached_property
+    def canonical(self) -> str:
+        """The formula as understood: the same text for formulas that differ in spaces only."""
+        return ast.unparse(self.tree)
 
     def function(self) -> Callable[..., Any]:
-        """``f(x, *parameters)`` in the words of ``rectifier.ops``; unbound, like a catalogue entry."""
-        arguments = ast.arguments(
-            posonlyargs=[],
-            args=[ast.arg(name) for name in ("x", *self.parameters)],
-            kwonlyargs=[],
-            kw_defaults=[],
-            defaults=[],
-        )
-        tree = ast.Expression(ast.Lambda(arguments, self._tree))
-        module = compile(ast.fix_missing_locations(tree), "<formula>", "eval")
-        code = next(c for c in module.co_consts if isinstance(c, types.CodeType))
-        return types.FunctionType(code, {w: getattr(words, w) for w in words.WORDS}, "formula")
+        """``f(x, *parameters)`` in the words of ``rectifier.ops``: unbound, like an entry's."""
+        return as_function(self.tree, self.parameters)
+
+    def textbook(self) -> Callable[..., Any]:
+        """The same for SymPy: as textbooks have it, with exact numbers."""
+        return as_textbook(self.tree, self.parameters)
 
     def _rebuild(self, node: ast.AST, depth: int) -> ast.expr:
         if depth > _DEEPEST:
@@ -136,85 +167,141 @@ class Formula:
 
         match node:
             case ast.Constant(value=bool() | complex() | str() | bytes() | None):
-                raise FormulaError(f"{ast.unparse(node)} is not a real number")
+                raise FormulaError(f"{self._source(node)} is not a real number")
             case ast.Constant(value=int() | float() as number):
-                if abs(number) > 1e100 or not math.isfinite(number):
-                    raise FormulaError(f"{str(number)[:20]} is too large a number")
-                return ast.Constant(number)
-            case ast.Name(id=name) if name == "x" or name in self.parameters:
+                return _bounded_number(number, str(number)[:20])
+            case ast.Name(id=name) if name == "x" or name in self.parameters or name == "pi":
                 return ast.Name(name, ast.Load())
             case ast.Name(id=name) if name in _CONSTANTS:
-                return ast.Constant(_CONSTANTS[name])
+                return number_tree(_CONSTANTS[name])
             case ast.Name(id=name):
-                known = ["x", *self.parameters, *_CONSTANTS, *_ARITY, *_SPELLINGS, *_EXPANSIONS]
+                known = ["x", *self.parameters, *_CONSTANTS, *_FUNCTIONS]
                 raise FormulaError(str(UnknownName("name in the formula:", name, known)))
-            case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=operand):
-                return ast.UnaryOp(type(sign)(), again(operand))
+            case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+                return again(operand)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return negative(again(operand))
+            case ast.BinOp(left=ast.Name(id="e"), op=ast.Pow(), right=exponent):
+                return self._bounded(node, call("exp", again(exponent)))
             case ast.BinOp(left=base, op=ast.Pow(), right=exponent):
-                return self._power(again(base), again(exponent))
+                return self._bounded(node, self._power(again(base), again(exponent)))
             case ast.BinOp(left=left, op=op, right=right) if isinstance(op, _OPERATORS):
-                return ast.BinOp(again(left), type(op)(), again(right))
+                return self._bounded(node, ast.BinOp(again(left), type(op)(), again(right)))
+            case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
+                return self._bounded(node, self._called(name, arguments, again))
+            case ast.Call(func=ast.Name(id=name)):
+                raise FormulaError(f"{name}() takes no keywords in a formula")
+            case ast.Compare():
+                raise FormulaError(
+                    f"{self._source(node)!r}: a comparison belongs inside where(), alone: "
+                    "where(x > 0, x, 0)"
+                )
+            case ast.Attribute() | ast.Subscript():
+                raise FormulaError(f"{self._source(node)!r}: a formula has no attributes")
+        raise FormulaError(
+            f"{self._source(node)!r} is not arithmetic; a formula uses x, numbers, "
+            "+ - * / **, comparisons inside where(), and functions such as exp or tanh"
+        )
+
+    def _source(self, node: ast.AST) -> str:
+        return (ast.get_source_segment(self.text, node) or type(node).__name__)[:60]  # type: ignore[arg-type]
+
+    def _power(self, base: ast.expr, exponent: ast.expr) -> ast.expr:
+        fixed, power = constant(base), constant(exponent)
+        if power is not None:
+            if not abs(power) <= _LARGEST_POWER:
+                raise FormulaError(f"powers beyond {_LARGEST_POWER} are refused")
+            if power == int(power):  # as an integer: libraries multiply, and take no logarithm
+                whole: ast.expr = ast.Constant(abs(int(power)))
+                return ast.BinOp(base, ast.Pow(), whole if power >= 0 else negative(whole))
+        elif fixed is not None and not fixed > 0:
+            raise FormulaError("a power of x needs a positive base")
+        return ast.BinOp(base, ast.Pow(), exponent)
+
+    def _called(
+        self, name: str, arguments: list[ast.expr], again: Callable[[ast.AST], ast.expr]
+    ) -> ast.expr:
+        word = _SPELLINGS.get(name, name)
+        if word not in _ARITY:
+            raise FormulaError(str(UnknownName("function in the formula:", name, _FUNCTIONS)))
+        many = word in ("maximum", "minimum") and len(arguments) > 2
+        if len(arguments) != _ARITY[word] and not many:
+            plural = "" if _ARITY[word] == 1 else "s"
+            raise FormulaError(
+                f"{name}() takes {_ARITY[word]} argument{plural}, got {len(arguments)}"
+            )
+        if word == "where":
+            return call(word, self._condition(arguments[0], again), *map(again, arguments[1:]))
+        parts = [again(a) for a in arguments]
+        if word in ("maximum", "minimum"):
+            # A tie counts as the second, and so as the constant: max(0, x) is relu.
+            parts.sort(key=lambda part: constant(part) is not None)
+            tree = parts[0]
+            for part in parts[1:]:
+                tree = call(word, tree, part)
+            return tree
+        return _without_overflow(call(word, *parts))
+
+    def _condition(self, node: ast.AST, again: Callable[[ast.AST], ast.expr]) -> ast.expr:
+        match node:
             case ast.Compare(left=left, ops=[op], comparators=[right]) if isinstance(
                 op, _COMPARISONS
             ):
                 return ast.Compare(again(left), [type(op)()], [again(right)])
-            case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
-                return self._call(name, [again(a) for a in arguments])
-            case ast.Call(func=ast.Name(id=name)):
-                raise FormulaError(f"{name}() takes no keywords in a formula")
-            case ast.Attribute() | ast.Subscript():
-                raise FormulaError(f"{ast.unparse(node)[:60]!r}: a formula has no attributes")
         raise FormulaError(
-            f"{ast.unparse(node)[:60]!r} is not arithmetic; a formula uses x, numbers, "
-            "+ - * / **, comparisons inside where(), and functions such as exp or tanh"
+            f"{self._source(node)!r}: where() begins with one comparison by < <= > >=, "
+            "such as where(x > 0, x, 0)"
         )
 
-    def _power(self, base: ast.expr, exponent: ast.expr) -> ast.expr:
-        number = exponent.operand if isinstance(exponent, ast.UnaryOp) else exponent
-        if isinstance(number, ast.Constant) and abs(number.value) > _LARGEST_POWER:  # type: ignore[operator, arg-type]
-            raise FormulaError(f"powers beyond {_LARGEST_POWER} are refused")
-        if not isinstance(number, ast.Constant) and isinstance(base, ast.Constant):
-            # 2**x as exp(x log 2): SymPy must never meet a tower of integers
-            if base.value <= 0:  # type: ignore[operator]
-                raise FormulaError("a power of x needs a positive base")
-            scaled = ast.BinOp(exponent, ast.Mult(), ast.Constant(math.log(base.value)))  # type: ignore[arg-type]
-            return ast.Call(ast.Name("exp", ast.Load()), [scaled], [])
-        return ast.BinOp(base, ast.Pow(), exponent)
-
-    def _call(self, name: str, arguments: list[ast.expr]) -> ast.expr:
-        word = _SPELLINGS.get(name, name)
-        if word in _EXPANSIONS:
-            if len(arguments) != 1:
-                raise FormulaError(f"{name}() takes 1 argument, got {len(arguments)}")
-            expanded = _Substitute(arguments[0]).visit(_parse(_EXPANSIONS[word]))
-            return expanded
-        if word not in _ARITY:
-            known = [*_ARITY, *_SPELLINGS, *_EXPANSIONS]
-            raise FormulaError(str(UnknownName("function in the formula:", name, known)))
-        if word in ("maximum", "minimum") and len(arguments) > 2:
-            arguments = [self._call(name, arguments[:-1]), arguments[-1]]
-        if len(arguments) != _ARITY[word]:
-            raise FormulaError(f"{name}() takes {_ARITY[word]} arguments, got {len(arguments)}")
-        return ast.Call(ast.Name(word, ast.Load()), arguments, [])
+    def _bounded(self, node: ast.AST, tree: ast.expr) -> ast.expr:
+        """``tree``, unless it is a constant that no float32 network could use."""
+        value = constant(tree)
+        if value is not None:
+            if math.isnan(value):
+                raise FormulaError(f"{self._source(node)!r} is not a real number")
+            _bounded_number(value, repr(self._source(node)))
+        return tree
 
 
-class _Substitute(ast.NodeTransformer):
-    """Puts an expression where an expansion says ``u``."""
+def _bounded_number(value: float, source: str) -> ast.expr:
+    if abs(value) > _LARGEST_NUMBER:
+        raise FormulaError(f"{source} is too large a number; the limit is {_LARGEST_NUMBER:g}")
+    return number_tree(value)
 
-    def __init__(self, expression: ast.expr) -> None:
-        self.expression = expression
 
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return self.expression if node.id == "u" else node
+def _without_overflow(tree: ast.expr) -> ast.expr:
+    """``log(1 + exp(u))``, as published formulas have it, as ``softplus(u)``.
+
+    Beyond 88 float32's exp is infinite, and the formula with it.
+    """
+    match tree:
+        case ast.Call(ast.Name("log1p"), [grown]) if called(grown) == "exp":
+            return call("softplus", grown.args[0])  # type: ignore[attr-defined]
+        case ast.Call(ast.Name("log"), [ast.BinOp(left, ast.Add(), right)]):
+            one, grown = (left, right) if called(right) == "exp" else (right, left)
+            if called(grown) == "exp" and constant(one) == 1:
+                return call("softplus", grown.args[0])  # type: ignore[attr-defined]
+    return tree
 
 
 def _parse(text: str) -> ast.expr:
+    if strange := _NO_ARITHMETIC.search(text):
+        raise FormulaError(
+            f"{strange.group()!r} has no place in a formula; a formula uses x, numbers, "
+            "+ - * / **, comparisons inside where(), and functions such as exp or tanh"
+        )
     try:
-        return ast.parse(text, mode="eval").body
+        return _tree(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise FormulaError(
             f"cannot read the formula {text[:80]!r}: {_first_line(error)}"
         ) from error
+
+
+def _tree(text: str) -> ast.expr:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Python's advice on code, such as "perhaps a comma?"
+        return ast.parse(text, mode="eval").body
 
 
 def _first_line(error: BaseException) -> str:

@@ -33,19 +33,26 @@ def expression(
     parameters: Sequence[Any],
     number: Callable[[str, float], Any] | None = None,
     elementwise: bool = True,
+    printed: bool = False,
 ) -> Any:
     """``formula(x, *parameters)`` in SymPy, in a real symbol ``x`` or, along an axis, ``x[i]``.
 
     Args:
         number: what becomes of the numbers that the formula uses by name.
+        printed: max and min as such, to be printed; otherwise as cases, whose derivative at a
+            tie is that of one side rather than half of both.
     """
     import sympy
+
+    vocabulary = on_sympy.vocabulary()
+    if printed:
+        vocabulary = {**vocabulary, "maximum": sympy.Max, "minimum": sympy.Min}
 
     if elementwise:
         x = sympy.Symbol("x", real=True)
     else:
         x = sympy.IndexedBase("x")[sympy.Symbol("i", integer=True, positive=True)]
-    return sympy.sympify(speak(formula, on_sympy.vocabulary(), number)(x, *parameters))
+    return sympy.sympify(speak(formula, vocabulary, number)(x, *parameters))
 
 
 def derivative(form: Any) -> Any:
@@ -77,7 +84,9 @@ def short_derivative(form: Any) -> Any:
     """:func:`derivative` in the shortest of a few equal forms, branch by branch."""
     import sympy
 
-    slope = derivative(form)
+    slope = derivative(form).replace(
+        sympy.Heaviside, lambda step, *_: sympy.Piecewise((1, step > 0), (0, True))
+    )
     if form.atoms(sympy.Sum):
         return slope
     if not slope.has(sympy.Piecewise):
@@ -112,13 +121,19 @@ def _printer() -> Any:
 
     class ForPeople(LatexPrinter):
         def _print_Piecewise(self, piecewise: Any) -> str:
-            branches = list(_branches(piecewise, ()))
+            *branches, (last, _) = _branches(piecewise, ())
             lines = [
                 rf"{self._print(branch)} & \text{{if }} {self._stretch(conditions)}"
-                for branch, conditions in branches[:-1]
+                for branch, conditions in branches
+                if branch != last
             ]
-            lines.append(rf"{self._print(branches[-1][0])} & \text{{otherwise}}")
+            lines.append(rf"{self._print(last)} & \text{{otherwise}}")
             return r"\begin{cases} " + r" \\ ".join(lines) + r" \end{cases}"
+
+        def _needs_mul_brackets(self, form: Any, first: bool = False, last: bool = False) -> bool:
+            if last and isinstance(form, sympy.Piecewise):
+                return False  # the brace of the cases is bracket enough
+            return bool(super()._needs_mul_brackets(form, first, last))
 
         def _stretch(self, conditions: Sequence[Any]) -> str:
             """``0 < x \\leq 6``. Of two bounds on one side the inner, later one counts."""
@@ -126,6 +141,9 @@ def _printer() -> Any:
             bounds: dict[bool, tuple[str, bool]] = {}
             others = []
             for condition in conditions:
+                if not isinstance(condition, sympy.core.relational.Relational):
+                    others.append(self._print(condition))
+                    continue
                 relation = condition.reversed if condition.rhs == x else condition
                 if relation.lhs == x and not relation.rhs.has(x):
                     above = relation.rel_op in (">", ">=")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from rectifier.study.settings import trainable_names
 HOSTILE = (
     "</script><script>alert(1)</script>",
     '<img src=x onerror="alert(2)">',
-    "\" onmouseover=\"alert(3)\" x='",
+    '" onmouseover="alert(3)" x=\'',
     "two\nlines\tand a tab\r",
     "\u202egnp.exe\u2066\u200f",
     "[bold red]markup[/bold red] {{ 7 * 7 }} {% raw %} ${x}",
@@ -58,7 +59,7 @@ def make_study(
     base_level = {"log_loss": 0.31, "r2": 0.62, "rmse": 250.0, "mae": 250.0}.get(metric, 0.952)
     gains = {name: rng.normal(0.004, 0.008) for name in names}
     gains.update({"relu": 0.0, "exponential": -0.31, "identity": -0.035})
-    for place, name in enumerate(names):
+    for name in names:
         rate = TUNE_RATES[int(rng.integers(1, 4))]
         dead = {"relu": 0.18, "relu6": 0.21, "hard_tanh": 0.06, "hard_sigmoid": 0.1}.get(name, 0.0)
         blown = name == "exponential"
@@ -81,19 +82,18 @@ def make_study(
                 "difference_low": 0.0 if name == "relu" else gain - half,
                 "difference_high": 0.0 if name == "relu" else gain + half,
                 "expected_gain": 0.45 * gain,
-                "probability_better": None if name == "relu" else float(rng.uniform(0.3, 0.9)),
-                "p_holm": None if name == "relu" else float(rng.uniform(0.02, 1.0)),
+                "probability_better": None if name == "relu" else _normal(1.7 * gain / half),
+                "p_holm": None if name == "relu" else min(1.0, 40 * _normal(-2 * abs(gain) / half)),
                 "dead_fraction": dead,
                 "epochs_to_best": float(rng.uniform(20, 60)),
                 "seconds": float(rng.uniform(0.01, 0.05)),
             }
         )
-        del place
     table.sort(key=lambda row: -row["difference"])
     best = table[0]["activation"]
     text = {
-        "proven": f"use {best}: +2.8 points over relu [0.6, 5.0], 97.2 % against 94.4 %",
-        "likely": f"best bet: {best}, 88 % likely to beat relu here, by about 1.9 points; "
+        "proven": f"use {best}: +1.5 points over relu [0.6, 5.0], 96.7 % against 95.2 %",
+        "likely": f"best bet: {best}, 88 % likely to beat relu here, by about 0.7 points; "
         "not proven; 30 more seeds would settle it",
         "no matter": "keep relu: nothing better was found, the best of them is expected to gain "
         "no more than 0.4 points; this study could have seen 2.1 points; identity does as well, "
@@ -165,6 +165,10 @@ def make_study(
         "initial weights and order": 0.19,
     }
     return Study(verdict, runs, _inspection(rng, verdict, columns, hostile), shares)
+
+
+def _normal(z: float) -> float:
+    return 0.5 * (1 + math.erf(z / math.sqrt(2)))
 
 
 def _run(
@@ -242,7 +246,7 @@ def _inspection(
             "remedy": f"--drop '{name}'",
             "severity": "note",
         }
-        for name in names[1:: 1 if columns > 100 else 6]
+        for name in names[1 :: 1 if columns > 100 else 6]
     ]
     return {
         "name": about["name"],

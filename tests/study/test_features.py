@@ -150,6 +150,13 @@ def test_far_away_and_tiny_columns_keep_their_digits(offset, unit):
         np.testing.assert_allclose(standardised(features, split)[:, 0], expected, atol=1e-5)
 
 
+def test_text_that_the_training_rows_lack_counts_for_nothing():
+    frame = pl.DataFrame({"c": [None] * 80 + ["a"] * 40, "y": [0, 1] * 60})
+    features = encode(load(frame, "y"), TRAINING)
+    assert features.matrix.shape[:2] == (2, ROWS)
+    assert not standardised(features, 0).any()
+
+
 def test_pictures_are_flattened():
     pictures = np.random.default_rng(0).random((20, 3, 4, 2))
     table = load((pictures, np.arange(20) % 2))

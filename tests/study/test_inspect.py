@@ -154,6 +154,13 @@ def test_columns_that_give_a_number_away_are_named():
     assert given_away(inspect(load(by_town, "y"))) == {"town"}
 
 
+@pytest.mark.parametrize("name", ["breast_cancer", "diabetes"])
+def test_copies_of_a_whole_table_do_not_make_its_columns_leaks(name):
+    frame = load(name).frame.with_columns(y=load(name).labels)
+    for times in (2, 6):
+        assert given_away(inspect(load(pl.concat([frame] * times), "y"))) == set()
+
+
 def test_leaving_one_out_credits_no_identifier():
     y = np.random.default_rng(0).integers(0, 2, 300)
     removed, errors = removed_errors(np.arange(300), y)
@@ -162,6 +169,10 @@ def test_leaving_one_out_credits_no_identifier():
     assert removed_errors(y, y)[0] == 1
     pairs = np.repeat(np.arange(150), 2)  # two rows a key that agree: each tells the other
     assert removed_errors(pairs, np.repeat(y[:150], 2))[0] == 1
+    threes = np.repeat(
+        np.arange(100), 3
+    )  # of two against one, the two see a tie without themselves
+    assert removed_errors(threes, np.tile([0, 0, 1], 100))[0] < 0
     alternating = np.tile([0, 1], 150)  # two rows a key that disagree: each misleads the other
     assert removed_errors(pairs, alternating)[0] == -1
 

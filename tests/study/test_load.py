@@ -123,6 +123,9 @@ def test_fingerprint_sees_every_kind_of_change():
     ]
     prints = {load(one, "label").fingerprint for one in changed}
     assert len(prints | {base}) == len(changed) + 1
+    gaps = [pl.Series("c", values * 5) for values in ([0.0, 1.0, 2.0], [None, 1.0, 2.0])]
+    pair = [load(pl.DataFrame({"c": gap, "y": [0, 1, 2] * 5}), "y").fingerprint for gap in gaps]
+    assert pair[0] != pair[1]
     # "ab" + "c" and "a" + "bc" are other cells with the same letters
     texts = [pl.Series("c", values * 5) for values in (["ab", "c", "d"], ["a", "bc", "d"])]
     pair = [load(pl.DataFrame({"c": t, "y": [0, 1, 2] * 5}), "y").fingerprint for t in texts]
@@ -372,6 +375,17 @@ def test_missing_files_and_names_are_answered_with_the_nearest(tmp_path):
         load(3, "y")
 
 
+def test_arrays_of_python_objects_are_read_value_by_value():
+    days = np.array([dt.date(2020, 1, k + 1) for k in range(12)], dtype=object)
+    x = np.stack([days, np.array([1, 2.5, None] * 4, dtype=object)], axis=1)
+    table = load((x, np.array(["a", "b"] * 6)))
+    assert table.frame["x0"].dtype == pl.Date
+    assert table.frame["x1"].to_list()[:3] == [1.0, 2.5, None]
+    huge = np.array([10**400] * 12, dtype=object)
+    with pytest.raises(InputError, match="'x0'"):
+        load((huge, np.arange(12) % 2))
+
+
 def test_an_archive_is_never_unpickled(tmp_path):
     """A pickle could run anything; this one would leave a trace."""
 
@@ -394,6 +408,9 @@ def test_an_archive_is_never_unpickled(tmp_path):
         (np.zeros((12, 2)), np.zeros((12, 3)), "one value a row"),
         (np.zeros((12, 2, 2, 2, 2)), np.arange(12) % 2, "5 axes"),
         (np.full((12, 2, 2), np.nan), np.arange(12) % 2, "48 values that are missing"),
+        (np.full((12, 2, 2), 1e300), np.arange(12) % 2, "too large"),
+        (np.zeros((12, 0, 2)), np.arange(12) % 2, "pictures are empty"),
+        (np.zeros((12, 0)), np.arange(12) % 2, "no column beside"),
         (np.zeros((12, 2), dtype=complex), np.arange(12) % 2, "complex"),
         ([[1], [1, 2]], [0, 1], "not an array"),
     ],

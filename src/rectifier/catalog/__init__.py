@@ -7,6 +7,7 @@ files below; writing it there is all it takes to exist under every name, in ever
 from __future__ import annotations
 
 import copyreg
+import keyword
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -14,12 +15,19 @@ from typing import Any
 from rectifier.activation import Activation
 from rectifier.catalog import along_axis, bounded, exponential, plain, rectified, self_gated, smooth
 from rectifier.catalog.formulas import activation_from_formula
-from rectifier.errors import InputError, UnknownName
-from rectifier.expression import read_call
+from rectifier.errors import FormulaError, InputError, UnknownName
+from rectifier.expression import Formula, read_call
 
 _FAMILIES = (plain, rectified, exponential, self_gated, smooth, bounded, along_axis)
 _ENTRIES: dict[str, Activation] = {}
 _SPELLINGS: dict[str, str] = {}
+
+# rf.<name> is something else already, or no Python name at all.
+_RESERVED = {*keyword.kwlist, *"Activation Facts InputError Inspection Parameter".split()} | {
+    *"RectifierError Study activation catalog choose cli compare define errors expression".split(),
+    *"facts get inspect keras jax kernels names ops repair report sklearn study swap".split(),
+    *"diagnose textbook torch trees".split(),
+}
 
 
 def names() -> list[str]:
@@ -57,7 +65,7 @@ def get(
         for source in (keywords, parameters):
             if flag in source:
                 wanted = source.pop(flag)
-                if wanted not in choices:
+                if not isinstance(wanted, (bool, int, str)) or wanted not in choices:
                     raise InputError(
                         f"{entry.name}: {flag} must be one of {list(choices)}, got {wanted!r}"
                     )
@@ -65,23 +73,45 @@ def get(
     return entry.bind(*positional, **keywords).bind(*args, **parameters)
 
 
-def define(name: str, formula: str, **parameters: float) -> Activation:
+def define(name: str, formula: str, /, **parameters: float) -> Activation:
     """A new activation from a formula in ``x``, registered under ``name``.
 
-    It is a full citizen: value, derivative, every library, a candidate in studies. The
-    derivative is SymPy's. Nothing in the formula is executed; see :mod:`rectifier.expression`.
+    It is a full citizen: value, derivative, every library, a candidate in studies. Nothing in
+    the formula is executed; see :mod:`rectifier.expression`. Its values at infinity are what the
+    formula's own arithmetic gives, and its facts are measured, not proved.
 
     >>> rf.define("tanhexp", "x * tanh(exp(x))")
     >>> rf.define("swish2", "x * sigmoid(beta * x)", beta=2.0)
+
+    The same definition again gives the same activation.
+
+    Args:
+        name: letters, digits and ``_``.
+        formula: ``x``, numbers, parameters, ``+ - * / **``, ``where(x > 0, ..., ...)`` and
+            functions such as ``exp``, ``tanh``, ``erf``, ``max``, ``softplus``. At a tie of
+            ``max(a, b)`` the slope is that of ``b``, and of a constant before that.
+        **parameters: default of each parameter.
 
     Raises:
         FormulaError: the formula says more than arithmetic, or is undefined somewhere.
         InputError: the name belongs to another activation.
     """
+    known = _ENTRIES.get(_SPELLINGS.get(_squeeze(name), "")) if isinstance(name, str) else None
+    if known is not None and known.text is not None:
+        same = known.text == formula or (
+            Formula(formula, tuple(parameters)).canonical
+            == Formula(known.text, [p.name for p in known.declared]).canonical
+        )
+        if same and {p.name: p.default for p in known.declared} == parameters:
+            return known
+    if known is not None:
+        what = f"as {known.text!r}" if known.text else "in the catalogue"
+        if known.text and known.declared:
+            what += " with " + ", ".join(f"{p.name}={p.default:g}" for p in known.declared)
+        raise InputError(f"the name {name!r} is defined already, {what}; choose another")
+    if name in _RESERVED:
+        raise FormulaError(f"{name!r} cannot be the name of an activation; choose another")
     entry = activation_from_formula(name, formula, parameters)
-    known = _SPELLINGS.get(_squeeze(name))
-    if known is not None and _ENTRIES[known].text != entry.text:
-        raise InputError(f"the name {name!r} belongs to {known!r} already; choose another")
     _register(entry)
     return entry
 
@@ -95,23 +125,27 @@ def _lookup(name: str) -> Activation:
 
 
 def _from_config(config: Mapping[str, Any]) -> Activation:
-    unknown = set(config) - {"name", "parameters", "formula"}
-    if unknown or not isinstance(config.get("name"), str):
-        raise InputError(f"not the config of an activation: {dict(config)!r}")
-    parameters = config.get("parameters") or {}
-    if not isinstance(parameters, Mapping):
-        raise InputError(f"parameters must map names to numbers, got {parameters!r}")
-    formula = config.get("formula")
-    if formula is not None and _squeeze(config["name"]) not in _SPELLINGS:
-        return define(config["name"], formula, **parameters)
-    entry = _lookup(config["name"])
-    if formula is not None and formula != entry.text:
-        raise InputError(f"{entry.name!r} is defined here by another formula than {formula!r}")
-    return entry.bind(**parameters)
+    unknown = set(config) - {"name", "parameters", "formula", "defaults"}
+    parameters, defaults = (config.get(key) or {} for key in ("parameters", "defaults"))
+    well_formed = (
+        not unknown
+        and isinstance(config.get("name"), str)
+        and all(isinstance(m, Mapping) and all(isinstance(k, str) for k in m)
+                for m in (parameters, defaults))
+    )
+    if not well_formed:
+        raise InputError(
+            "not the config of an activation; one looks like "
+            f'{{"name": "elu", "parameters": {{"alpha": 0.5}}}}, got {dict(config)!r:.80}'
+        )
+    name, formula = config["name"], config.get("formula")
+    if formula is not None:
+        return define(name, formula, **(defaults or parameters)).bind(**parameters)
+    return _lookup(name).bind(**parameters)
 
 
 def _squeeze(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    return re.sub(r"[\s_-]", "", name.lower())
 
 
 def _register(entry: Activation) -> None:

@@ -5,9 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from rectifier.activation import Activation, Facts, Parameter, Peer
-from rectifier.ops.words import exp, eye_like, inf, log, max_along, moveaxis, sum_along
+from rectifier.ops.words import (
+    exp,
+    eye_like,
+    inf,
+    log,
+    max_along,
+    moveaxis,
+    ones_like,
+    sum_along,
+    where,
+    zeros_like,
+)
 
 _AXIS = Parameter("axis", -1, integer=True, aliases=("dim",), meaning="axis that sums to 1")
+
+
+def _below_top(x: Any, axis: Any) -> Any:
+    """x less its maximum. A single infinite score wins outright; several have no limit: NaN."""
+    top = max_along(x, axis)
+    ties = sum_along(where(x == top, ones_like(x), zeros_like(x)), axis)
+    return where((x == top) & (ties == 1), zeros_like(x), x - top)
 
 
 def _softmax_formula(x: Any, axis: Any) -> Any:
@@ -15,7 +33,7 @@ def _softmax_formula(x: Any, axis: Any) -> Any:
 
 
 def _softmax_value(x: Any, axis: Any) -> Any:
-    grown = exp(x - max_along(x, axis))
+    grown = exp(_below_top(x, axis))
     return grown / sum_along(grown, axis)
 
 
@@ -38,7 +56,7 @@ SOFTMAX = Activation(
     peers=(
         Peer("keras.activations.softmax", "softmax"),
         Peer("jax.nn.softmax", "softmax"),
-        Peer("torch.softmax", "softmax", "dim has no default"),
+        Peer("torch.softmax", "softmax", "dim has no default", (-1,)),
         Peer("tensorflow.nn.softmax", "softmax"),
         Peer("onnx.Softmax", "softmax"),
     ),
@@ -50,7 +68,7 @@ def _log_softmax_formula(x: Any, axis: Any) -> Any:
 
 
 def _log_softmax_value(x: Any, axis: Any) -> Any:
-    shifted = x - max_along(x, axis)
+    shifted = _below_top(x, axis)
     return shifted - log(sum_along(exp(shifted), axis))
 
 
@@ -73,7 +91,7 @@ LOG_SOFTMAX = Activation(
     peers=(
         Peer("keras.activations.log_softmax", "log_softmax"),
         Peer("jax.nn.log_softmax", "log_softmax"),
-        Peer("torch.log_softmax", "log_softmax", "dim has no default"),
+        Peer("torch.log_softmax", "log_softmax", "dim has no default", (-1,)),
         Peer("tensorflow.nn.log_softmax", "log_softmax"),
         Peer("onnx.LogSoftmax", "log_softmax"),
     ),

@@ -53,11 +53,13 @@ SIGMOID = Activation(
 
 
 def _hard_sigmoid_formula(x: Any, slope: Any, offset: Any) -> Any:
-    return where(slope * x + offset < 1, where(slope * x + offset > 0, slope * x + offset, 0), 1)
+    rising = where(x > -offset / slope, slope * x + offset, 0)
+    return where(x < (1 - offset) / slope, rising, 1)
 
 
 def _hard_sigmoid_value(x: Any, slope: Any, offset: Any) -> Any:
-    return minimum(maximum(slope * x + offset, 0.0), 1.0)
+    # slope * x + offset would cancel near the foot; x + offset / slope is exact there
+    return minimum(maximum(slope * (x + offset / slope), 0.0), 1.0)
 
 
 def _hard_sigmoid_derivative(x: Any, slope: Any, offset: Any) -> Any:
@@ -82,8 +84,24 @@ HARD_SIGMOID = Activation(
     value=_hard_sigmoid_value,
     derivative=_hard_sigmoid_derivative,
     parameters=(
-        Parameter("slope", 1 / 6, low=0.0, positive=True, aliases=("alpha",)),
-        Parameter("offset", 0.5, aliases=("beta",)),
+        Parameter(
+            "slope",
+            1 / 6,
+            low=0.0,
+            positive=True,
+            aliases=("alpha",),
+            meaning="slope between the kinks",
+            symbol="alpha",
+            neutral=1 / 6,
+        ),
+        Parameter(
+            "offset",
+            0.5,
+            aliases=("beta",),
+            meaning="value at 0",
+            symbol="beta",
+            neutral=0.5,
+        ),
     ),
     facts=_hard_sigmoid_facts,
     summary="The sigmoid from three straight lines.",
@@ -157,9 +175,24 @@ HARD_TANH = Activation(
     value=_hard_tanh_value,
     derivative=_hard_tanh_derivative,
     parameters=(
-        Parameter("min_val", -1.0, high=0.0, aliases=("min_value",), meaning="floor"),
         Parameter(
-            "max_val", 1.0, low=0.0, positive=True, aliases=("max_value",), meaning="ceiling"
+            "min_val",
+            -1.0,
+            high=0.0,
+            aliases=("min_value",),
+            meaning="floor",
+            symbol="a",
+            neutral=-1.0,
+        ),
+        Parameter(
+            "max_val",
+            1.0,
+            low=0.0,
+            positive=True,
+            aliases=("max_value",),
+            meaning="ceiling",
+            symbol="b",
+            neutral=1.0,
         ),
     ),
     facts=_hard_tanh_facts,

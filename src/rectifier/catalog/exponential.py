@@ -23,7 +23,7 @@ def _elu_derivative(x: Any, alpha: Any) -> Any:
 def _elu_facts(alpha: float) -> Facts:
     return Facts(
         "non-linear",
-        range=(-alpha, inf),
+        range=(0.0 - alpha, inf),
         attained=(alpha == 0, False),
         convex=alpha <= 1,
         smoothness=1 if alpha == 1 else 0,
@@ -37,7 +37,7 @@ ELU = Activation(
     formula=_elu_formula,
     value=_elu_value,
     derivative=_elu_derivative,
-    parameters=(Parameter("alpha", 1.0, low=0.0, meaning="depth of the floor"),),
+    parameters=(Parameter("alpha", 1.0, low=0.0, meaning="depth of the floor", symbol="alpha"),),
     facts=_elu_facts,
     summary="ReLU with an exponential floor at -alpha; pushes mean activations towards zero.",
     paper="Clevert, Unterthiner and Hochreiter 2016, Fast and accurate deep network learning by "
@@ -70,7 +70,11 @@ CELU = Activation(
     formula=_celu_formula,
     value=_celu_value,
     derivative=_celu_derivative,
-    parameters=(Parameter("alpha", 1.0, low=0.0, positive=True, meaning="depth of the floor"),),
+    parameters=(
+        Parameter(
+            "alpha", 1.0, low=0.0, positive=True, meaning="depth of the floor", symbol="alpha"
+        ),
+    ),
     facts=lambda alpha: Facts("non-linear", range=(-alpha, inf), convex=True, smoothness=1),
     summary="ELU whose slope is 1 at zero for every alpha.",
     paper="Barron 2017, Continuously differentiable exponential linear units",
@@ -104,6 +108,7 @@ SELU = Activation(
     formula=_selu_formula,
     value=_selu_value,
     derivative=_selu_derivative,
+    constants={"SELU_SCALE": "lambda", "SELU_ALPHA": "alpha"},
     facts=Facts(
         "non-linear",
         range=(-SELU_SCALE * SELU_ALPHA, inf),

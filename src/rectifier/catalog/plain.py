@@ -38,6 +38,9 @@ IDENTITY = Activation(
 )
 
 
+_AT_ZERO = "the value at 0 is its second argument; here 0"
+
+
 def _step_formula(x: Any) -> Any:
     return where(x > 0, 1, 0)
 
@@ -67,8 +70,8 @@ BINARY_STEP = Activation(
     paper="McCulloch and Pitts 1943, A logical calculus of the ideas immanent in nervous activity",
     aliases=("step", "heaviside", "threshold_unit"),
     peers=(
-        Peer("numpy.heaviside", "binary_step", "the value at 0 is its second argument; here 0"),
-        Peer("jax.numpy.heaviside", "binary_step", "the value at 0 is its second argument; here 0"),
-        Peer("torch.heaviside", "binary_step", "the value at 0 is its second argument; here 0"),
+        Peer("numpy.heaviside", "binary_step", _AT_ZERO, (0.0,)),
+        Peer("jax.numpy.heaviside", "binary_step", _AT_ZERO, (0.0,)),
+        Peer("torch.heaviside", "binary_step", _AT_ZERO, (0.0,)),
     ),
 )

@@ -15,7 +15,8 @@ def _relu_formula(x: Any, negative_slope: Any, max_value: Any, threshold: Any) -
 
 
 def _relu_value(x: Any, negative_slope: Any, max_value: Any, threshold: Any) -> Any:
-    below = product(x - threshold, negative_slope + zeros_like(x))
+    # 0 - a * b rather than -a * b: with a slope of 0 it is 0.0 on the left, and not -0.0
+    below = 0.0 - product(threshold - x, negative_slope + zeros_like(x))
     return where(x > threshold, minimum(x, max_value), where(x <= threshold, below, x))
 
 
@@ -27,17 +28,19 @@ def _relu_derivative(x: Any, negative_slope: Any, max_value: Any, threshold: Any
 
 
 def _relu_facts(negative_slope: float, max_value: float, threshold: float) -> Facts:
-    jump = threshold != 0 and negative_slope != -inf
-    low = -inf if negative_slope > 0 else 0.0
+    jump = threshold > 0
+    straight = not jump and max_value == inf and negative_slope == 1
+    flat = max_value <= threshold  # above the threshold nothing but the ceiling
+    ceiling = () if flat or max_value == inf else (max_value,)
     return Facts(
-        "non-linear",
-        range=(min(low, threshold), max(0.0, max_value)),
-        attained=(low == 0.0 and threshold >= 0, max_value < inf),
-        monotone=negative_slope >= 0 and threshold >= 0,
+        "linear" if straight else "step" if flat and negative_slope == 0 else "non-linear",
+        range=(-inf if negative_slope > 0 else 0.0, max_value),
+        attained=(negative_slope == 0, max_value < inf),
         convex=max_value == inf and not jump and negative_slope <= 1,
-        smoothness=-1 if jump else 0,
-        kinks=(threshold,) if max_value == inf else (threshold, max_value),
+        smoothness=inf if straight else -1 if jump else 0,
+        kinks=() if straight else (threshold, *ceiling),
         lipschitz=inf if jump else max(1.0, negative_slope),
+        zero_centred=straight,
     )
 
 
@@ -47,9 +50,27 @@ RELU = Activation(
     value=_relu_value,
     derivative=_relu_derivative,
     parameters=(
-        Parameter("negative_slope", 0.0, low=0.0, aliases=("alpha",), meaning="slope below"),
-        Parameter("max_value", inf, positive=True, low=0.0, meaning="ceiling"),
-        Parameter("threshold", 0.0, low=0.0, aliases=("theta",), meaning="where it starts"),
+        Parameter(
+            "negative_slope",
+            0.0,
+            low=0.0,
+            aliases=("alpha",),
+            meaning="slope below",
+            symbol="alpha",
+            neutral=0.0,
+        ),
+        Parameter(
+            "max_value", inf, positive=True, low=0.0, meaning="ceiling", symbol="M", neutral=inf
+        ),
+        Parameter(
+            "threshold",
+            0.0,
+            low=0.0,
+            aliases=("theta",),
+            meaning="where it starts",
+            symbol="theta",
+            neutral=0.0,
+        ),
     ),
     facts=_relu_facts,
     summary="Passes what is positive, drops the rest; a unit that is never positive stops learning.",
@@ -135,7 +156,13 @@ LEAKY_RELU = Activation(
     value=_leaky_value,
     derivative=_leaky_derivative,
     parameters=(
-        Parameter("negative_slope", 0.01, aliases=("alpha", "negative_slope_coefficient")),
+        Parameter(
+            "negative_slope",
+            0.01,
+            aliases=("alpha", "negative_slope_coefficient"),
+            meaning="slope below",
+            symbol="alpha",
+        ),
     ),
     facts=_leaky_facts,
     summary="ReLU with a small slope below zero, so that no unit is ever without a gradient.",

@@ -8,10 +8,11 @@ from rectifier.activation import Activation, Facts, Peer
 from rectifier.ops.words import (
     absolute,
     erf,
-    erfc,
     exp,
     inf,
     log,
+    normal_cdf,
+    normal_density,
     ones_like,
     pi,
     product,
@@ -22,8 +23,6 @@ from rectifier.ops.words import (
     zeros_like,
 )
 
-_SQRT_HALF = 0.7071067811865476
-_INVERSE_SQRT_2PI = 0.3989422804014327
 _TANH_SCALE = 0.7978845608028654  # sqrt(2/pi)
 _TANH_CUBIC = 0.044715
 
@@ -33,12 +32,11 @@ def _gelu_formula(x: Any) -> Any:
 
 
 def _gelu_value(x: Any) -> Any:
-    return product(x, 0.5 * erfc(-_SQRT_HALF * x))
+    return product(x, normal_cdf(x))
 
 
 def _gelu_derivative(x: Any) -> Any:
-    density = _INVERSE_SQRT_2PI * exp(-0.5 * x * x)
-    return 0.5 * erfc(-_SQRT_HALF * x) + product(x, density)
+    return normal_cdf(x) + product(x, normal_density(x))
 
 
 GELU = Activation(
@@ -58,7 +56,7 @@ GELU = Activation(
     ),
     summary="The input times the probability that a standard normal is below it.",
     paper="Hendrycks and Gimpel 2016, Gaussian error linear units",
-    aliases=("gelu_erf",),
+    aliases=("gelu_erf", "gelu_python"),
     peers=(
         Peer("keras.activations.gelu", "gelu", "but keras.ops.gelu is gelu_tanh"),
         Peer("keras.ops.gelu", "gelu_tanh", "approximate=True by default"),
@@ -99,7 +97,14 @@ GELU_TANH = Activation(
     ),
     summary="GELU with tanh in place of erf, as GPT-2 and BERT were trained.",
     paper="Hendrycks and Gimpel 2016, Gaussian error linear units",
-    aliases=("gelu_new", "gelu_approximate", "gelu_pytorch_tanh"),
+    aliases=(
+        "gelu_new",
+        "gelu_approximate",
+        "gelu_pytorch_tanh",
+        "gelu_python_tanh",
+        "gelu_fast",
+        "gelu_accurate",
+    ),
     peers=(
         Peer("keras.ops.gelu", "gelu_tanh"),
         Peer("jax.nn.gelu", "gelu_tanh", "every digit is lost by -7 in float32"),
@@ -163,7 +168,7 @@ def _mish_derivative(x: Any) -> Any:
     left = t * (t + 2)
     right = 1 + 2 * t + 2 * t * t
     gate = where(x > 0, (1 + 2 * t) / right, left / (left + 2))
-    # 1 - gate**2 as a product, so that it does not cancel on the right
+    # 1 - gate² as a product, so that it does not cancel on the right
     curvature = where(
         x > 0,
         (2 * t * t / right) * ((2 + 4 * t + 2 * t * t) / right),

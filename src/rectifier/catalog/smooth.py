@@ -39,7 +39,17 @@ SOFTPLUS = Activation(
     formula=_softplus_formula,
     value=_softplus_value,
     derivative=_softplus_derivative,
-    parameters=(Parameter("beta", 1.0, low=0.0, positive=True, meaning="sharpness"),),
+    parameters=(
+        Parameter(
+            "beta",
+            1.0,
+            low=0.0,
+            positive=True,
+            meaning="sharpness",
+            symbol="beta",
+            neutral=1.0,
+        ),
+    ),
     facts=Facts("non-linear", range=(0.0, inf), convex=True),
     summary="A ReLU whose corner is rounded; its derivative is the sigmoid.",
     paper="Dugas, Bengio, Bélisle, Nadeau and Garcia 2001, Incorporating second-order functional "
@@ -61,7 +71,7 @@ def _squareplus_formula(x: Any, b: Any) -> Any:
 def _squareplus_value(x: Any, b: Any) -> Any:
     # on the left x + sqrt(x² + b) cancels; b / (sqrt(x² + b) - x) is the same number
     root = hypot(x, b**0.5)
-    return where(x > 0, (x + root) / 2, b / (root + absolute(x)) / 2)
+    return where(x > 0, x / 2 + root / 2, b / (root + absolute(x)) / 2)
 
 
 def _squareplus_derivative(x: Any, b: Any) -> Any:
@@ -129,7 +139,18 @@ SINE = Activation(
     formula=_sine_formula,
     value=_sine_formula,
     derivative=_sine_derivative,
-    parameters=(Parameter("frequency", 1.0, low=0.0, positive=True, aliases=("w0", "omega_0")),),
+    parameters=(
+        Parameter(
+            "frequency",
+            1.0,
+            low=0.0,
+            positive=True,
+            aliases=("w0", "omega_0"),
+            meaning="radians for each unit of x",
+            symbol="omega",
+            neutral=1.0,
+        ),
+    ),
     facts=lambda frequency: Facts(
         "non-linear",
         range=(-1.0, 1.0),

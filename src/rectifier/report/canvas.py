@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.text import Text
 
-from rectifier.report.curves import Curve, Drawing, fitted
+from rectifier.report.curves import Curve, Drawing, fitted, ticks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,9 +39,8 @@ def plot(drawing: Drawing, columns: int = 60, rows: int = 16, unicode: bool = Tr
 
 def _legend(unicode: bool) -> Text:
     solid, dashed, prime = ("━━━", "╍╍╍", "f′") if unicode else ("***", "...", "f'")
-    return Text.assemble(
-        " " * 8, (solid, VALUE), " f, the value    ", (dashed, DERIVATIVE), f" {prime}, its derivative"
-    )
+    value, slope = (solid, VALUE), (dashed, DERIVATIVE)
+    return Text.assemble(" " * 8, value, " f, the value    ", slope, f" {prime}, its derivative")
 
 
 class _Field:
@@ -133,11 +131,3 @@ class _Field:
             for n, character in enumerate(label):
                 feet[centre - (len(label) - 1) // 2 + n] = character
         return Text("".join(feet).rstrip(), style=QUIET, no_wrap=True)
-
-
-def ticks(low: float, high: float, most: int) -> list[float]:
-    """Round numbers (steps of 1, 2 or 5 times a power of ten) in ``[low, high]``, at most ``most``."""
-    step = 10.0 ** math.floor(math.log10((high - low) / most))
-    step *= next(m for m in (1, 2, 5, 10) if (high - low) / (m * step) <= most)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [round(n * step, 12) + 0.0 for n in range(first, last + 1)]

@@ -10,11 +10,14 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import altair as alt
-import numpy as np
 import vl_convert
+from markupsafe import Markup
+
+from rectifier.report.curves import draw, fitted, thinned
 
 if TYPE_CHECKING:
     from rectifier.activation import Activation
@@ -41,20 +44,21 @@ PALETTE = {
 # The same metrics on Windows, macOS and Linux, so that what fits here fits there.
 FONT = "Helvetica, Arial, sans-serif"
 SMALL = 11
+WIDE, NARROW = 920, 350  # px; on a page a chart is drawn for a desk and for a phone
 
 _UNDRAWN = re.compile(
     r'<path class="(?:background|foreground)" aria-hidden="true" d="[^"<>]*"'
     r'(?: pointer-events="none")?(?: display="none")?/>'
 )
 _NOISE = re.compile(
-    r' (?:pointer-events="none"|aria-hidden="true"|class="[^"<>]*"|opacity="1"|stroke-miterlimit="10"'
-    r'|role="graphics-object"|aria-roledescription="[^"<>]*")'
+    r' (?:pointer-events="none"|aria-hidden="true"|class="[^"<>]*"|opacity="1"'
+    r'|stroke-miterlimit="10"|role="graphics-object"|aria-roledescription="[^"<>]*")'
 )
 _GEOMETRY = re.compile(r' (?:d|transform|x|y|x2|y2|width|height)="[^"<>]*"')
 _DIGITS = re.compile(r"(\.\d)\d+")
 
 
-def styled(chart: Any) -> Any:
+def styled(chart: Any, padding: int = 4) -> Any:
     """``chart`` with the common look: light grid, no frame, quiet axes, 11 px labels."""
     axis = {
         "labelColor": PALETTE["muted"],
@@ -72,7 +76,7 @@ def styled(chart: Any) -> Any:
         aria=False,  # one label for the whole drawing is set by the page; 500 marks need none
         font=FONT,
         background="transparent",
-        padding=4,
+        padding=padding,
         view={"stroke": None},
         axis=axis,
         text={"font": FONT, "fontSize": 12, "color": PALETTE["ink"]},
@@ -140,24 +144,35 @@ def shorten(name: str, longest: int) -> str:
     return f"{name[:head]}…{name[len(name) - (longest - 1 - head) :]}"
 
 
-def activation_curve(activation: Activation, width: int = 260, height: int = 190) -> Any | None:
-    """f and f' of an elementwise activation on [-4, 4]; None where there is no single curve."""
+def both(draw: Callable[[int], Any], label: str) -> Markup | None:
+    """A drawing for wide screens and one for phones; the style sheet shows one of them.
+
+    Args:
+        draw: ``draw(width)`` gives a chart or an SVG text, or None for nothing to draw.
+        label: what a screen reader says.
+    """
+    parts = []
+    for kind, width in (("wide", WIDE), ("narrow", NARROW)):
+        chart = draw(width)
+        if chart is None:
+            return None
+        svg = chart if isinstance(chart, str) else inline_svg(to_svg(chart), label)
+        parts.append(f'<div class="{kind}">{svg}</div>')
+    return Markup("".join(parts))
+
+
+def activation_curve(activation: Activation, width: int = 208, height: int = 150) -> Any | None:
+    """f (solid) and f' (dashed) of an elementwise activation on [-4, 4]; None for the others."""
     if not activation.elementwise:
         return None
-    x = np.linspace(-4.0, 4.0, 161)
-    value, slope = np.asarray(activation(x)), np.asarray(activation.derivative(x))
-    shown = value[np.isfinite(value)]
-    low = max(-3.0, min(-0.5, float(shown.min(initial=0.0)) - 0.2, float(slope.min()) - 0.2))
-    high = min(4.2, max(1.3, float(shown.max(initial=0.0)) + 0.2))
-    kinks = [k for k in activation.facts.kinks if abs(k) < 4]
+    drawing = draw(activation, reach=4.0)
+    low, high = fitted(drawing)
     rows = [
-        {"x": float(a), "y": float(b), "which": which, "part": _part(a, kinks, jumps)}
-        for which, curve, jumps in (
-            ("f", value, activation.facts.smoothness < 0),
-            ("f′", slope, activation.facts.smoothness < 1),
-        )
-        for a, b in zip(x, curve, strict=True)
-        if low <= b <= high and not (jumps and any(abs(a - k) < 1e-9 for k in kinks))
+        {"x": round(x, 4), "y": round(y, 4), "which": which, "part": part}
+        for which, curve in (("f", drawing.value), ("f′", drawing.derivative))
+        for part, piece in enumerate(curve.pieces)
+        for x, y in thinned(piece, (high - low) / (10 * height)).tolist()
+        if low <= y <= high  # cut here, not by a clip path: its id would not be unique on a page
     ]
     axis: dict[str, Any] = {"title": None, "tickCount": 5, "domain": False, "ticks": False}
     plane = alt.Chart(data(rows)).encode(
@@ -177,8 +192,3 @@ def activation_curve(activation: Activation, width: int = 260, height: int = 190
         value_line.transform_filter(alt.datum.which == "f"),
     )
     return styled(chart.properties(width=width, height=height))
-
-
-def _part(x: float, kinks: list[float], jumps: bool) -> int:
-    """Which unbroken piece of a curve ``x`` lies on: a jump is not joined by a line."""
-    return sum(x > kink for kink in kinks) if jumps else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -194,7 +195,8 @@ def dead_units(
     plot = width - 66 - 6.0 * max(len(shorten(name, longest)) for name in named)
     height = 250
     epochs = max(int(band.epoch[-1]) for band in panels.values())
-    lines, ends = [], []
+    lines: list[dict[str, Any]] = []
+    ends: list[dict[str, Any]] = []
     for name in [*(n for n in panels if n not in named), *reversed(named)]:
         band, colour = panels[name], "chance"
         if name in named:
@@ -243,7 +245,7 @@ def _apart(places: Sequence[float], gap: float, room: float) -> list[float]:
     """``places`` moved so that neighbours are ``gap`` apart, inside 0..room as far as it goes."""
     order = sorted(range(len(places)), key=lambda i: places[i])
     moved = list(places)
-    for before, after in zip(order, order[1:], strict=False):
+    for before, after in itertools.pairwise(order):
         moved[after] = max(moved[after], moved[before] + gap)
     ceiling = room
     for i in reversed(order):
@@ -268,11 +270,7 @@ def variation_bar(shares: dict[str, float], width: int) -> Any | None:
         if share > 0:
             colour = PALETTE[VARIATION_COLOURS.get(name, "other")]
             end = start + 100 * share
-            text = f"{100 * share:.0f} %" if share * width > 34 else ""
-            middle = (start + end) / 2
-            parts.append(
-                {"from": start, "to": end, "colour": colour, "text": text, "middle": middle}
-            )
+            parts.append({"from": start, "to": end, "colour": colour})
             start = end
     if not parts:
         return None
@@ -281,4 +279,4 @@ def variation_bar(shares: dict[str, float], width: int) -> Any | None:
     bar = base.mark_rect(stroke=PALETTE["paper"], strokeWidth=2).encode(
         x=x, x2="to:Q", color=colours(), y=alt.value(0), y2=alt.value(36)
     )
-    return styled(bar.properties(width=width - 12, height=36))
+    return styled(bar.properties(width=width, height=36), padding=0)

@@ -12,7 +12,7 @@ from rectifier.report.charts import PALETTE, colours, data, shorten, styled
 from rectifier.report.plain import Figures
 
 _ROW = 22  # px a line
-_LETTER = 6.3  # px, the mean width of a letter at 12 px
+_LETTER = 5.9  # px, the mean width of a letter at 12 px
 
 
 def standings(verdict: dict[str, Any], figures: Figures, width: int) -> Any | None:
@@ -65,9 +65,7 @@ def _rows(
                 "high": (middle if high is None else high) * scale,
                 "gain": None if gain is None else gain * scale,
                 "text": text(middle),
-                "colour": PALETTE[
-                    "accent" if recommended else "baseline" if baseline else "other"
-                ],
+                "colour": PALETTE["accent" if recommended else "baseline" if baseline else "other"],
                 "ink": PALETTE["accent" if recommended else "baseline" if baseline else "ink"],
                 "weight": "bold" if recommended else "normal",
             }
@@ -112,7 +110,7 @@ def _dots(
         row["side"] = "left" if row["middle"] < low else "right" if row["middle"] > high else ""
         if row["gain"] is not None and not low <= row["gain"] <= high:
             row["gain"] = None
-    plot = max(120.0, width - label - 24)
+    plot = max(120.0, width - label - 10)
     x = alt.X(
         "from:Q",
         title=title if len(title) * 5.6 < plot else _folded(title),

@@ -7,6 +7,8 @@ kinks nobody has written down.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +16,7 @@ from typing import Literal
 import numpy as np
 
 from rectifier.activation import Activation
+from rectifier.report.facts import stated
 
 REACH = 5.0  # x runs over ±5: every bend of the catalogue but relu6's second lies well inside
 _MARGIN = 4 / 3  # kinks farther out widen the window, so that each is seen with what follows,
@@ -22,7 +25,9 @@ _POINTS = 201  # every 0.05 on ±5, which puts 0, 1, 3 and -3 on the grid
 _ROOM = 0.05  # of the height above and below, so that no curve runs along the edge
 _LEVELS = (1.2, 2.0, 3.0)  # common heights of y-axes, before the reach itself
 _HALVINGS = 60  # of 0.05: beyond the distance of neighbouring floats
-_TRIAL = 6  # halvings after which a mere slope has shrunk to 1/64, and is let go
+_SAME = 1e-9  # two places so close are one; a known kink is looked at from as far away
+_NEAR = 3e-9  # the same, with room for rounding
+_TRIAL = 3  # halvings after which a mere slope has shrunk to 1/8, and is let go
 _LEAST = 1e-6  # a jump smaller than this share of the reach is not one that can be seen
 
 _Function = Callable[[Activation, np.ndarray], np.ndarray]
@@ -67,7 +72,7 @@ class Curve:
             (jump.x, end)
             for jump in self.jumps
             for end in (jump.before, jump.after)
-            if abs(end - jump.at) > 1e-9 * max(1.0, abs(end))
+            if abs(end - jump.at) > _LEAST * max(1.0, abs(end))
         ]
 
 
@@ -98,11 +103,10 @@ def draw(activation: Activation, reach: float | None = None, points: int = _POIN
     """
     reach = natural_reach(activation) if reach is None else reach
     even = np.linspace(-reach, reach, points)
-    inside = [k for k in activation.facts.kinks if -reach < k < reach]
-    grid = np.unique(np.concatenate([even, np.asarray(inside, np.float64)]))
+    inside = [k for k in stated(activation).kinks if -reach < k < reach]
+    grid = _including(even, inside)
     slopes = _jumps(activation, slope_at, grid)
-    corners = [jump.x for jump in slopes]
-    grid = np.unique(np.concatenate([grid, np.asarray(corners, np.float64)]))
+    grid = _including(grid, [jump.x for jump in slopes])
     values = _jumps(activation, value_at, grid)
     return Drawing(
         activation,
@@ -112,9 +116,16 @@ def draw(activation: Activation, reach: float | None = None, points: int = _POIN
     )
 
 
+def _including(grid: np.ndarray, points: list[float]) -> np.ndarray:
+    """``grid`` with ``points``, instead of those of its own that differ by rounding only."""
+    new = np.unique(np.asarray(points, np.float64))
+    apart = np.abs(grid[:, None] - new[None, :]).min(axis=1, initial=np.inf) > _NEAR
+    return np.sort(np.concatenate([grid[apart], new]))
+
+
 def natural_reach(activation: Activation) -> float:
     """Half the width of a window in which every kink is seen: 5, or more where kinks are out."""
-    near = [abs(kink) for kink in activation.facts.kinks if abs(kink) <= _FARTHEST]
+    near = [abs(kink) for kink in stated(activation).kinks if abs(kink) <= _FARTHEST]
     return max([REACH, *(_MARGIN * kink for kink in near)])
 
 
@@ -144,16 +155,42 @@ def _along_last(activation: Activation) -> Activation:
 
 
 def _jumps(activation: Activation, function: _Function, grid: np.ndarray) -> list[Jump]:
-    """Every jump of ``function`` between the points of ``grid``: at most one an interval."""
-    y = function(activation, grid)
-    rise = np.abs(np.diff(y))
+    """Every jump of ``function``: at known kinks, and at most one between points of ``grid``."""
+    known = np.asarray([k for k in stated(activation).kinks if grid[0] < k < grid[-1]], np.float64)
+    before, after = known - _SAME, known + _SAME
+    x = _including(grid, [*before, *after])
+    x = x[~np.isin(x, known)]
+    y = function(activation, x)
+    low, high = x[:-1], x[1:]
+    low_y, high_y = y[:-1], y[1:]
     least = _LEAST * (grid[-1] - grid[0])
-    at = np.flatnonzero(rise > least)  # False for NaN
-    low, high, low_y, high_y = grid[at], grid[at + 1], y[at], y[at + 1]
-    first = rise[at]
+    found = np.abs(high_y - low_y) > least  # False for NaN
+    at_kink = found & np.isin(low, before)
+    sought = _bisected(
+        activation, function, [a[found & ~at_kink] for a in (low, high, low_y, high_y)]
+    )
+    jumps = np.concatenate([sought, np.stack([low, low_y, high_y])[:, at_kink]], axis=1)
+    jumps = jumps[:, np.abs(jumps[2] - jumps[1]) > least]
+    ordered = jumps[:, jumps[0].argsort()].T.tolist()
+    return [
+        _stated(jump, activation, function)
+        for jump in _joined([Jump(x, before, after, before) for x, before, after in ordered])
+    ]
+
+
+def _bisected(
+    activation: Activation, function: _Function, intervals: list[np.ndarray]
+) -> np.ndarray:
+    """``[3, found]``: x, f before and f after, for the intervals in which f seems to jump.
+
+    Each interval is halved towards the greater rise; those whose rise shrinks as fast as they
+    do are slopes, and are let go.
+    """
+    low, high, low_y, high_y = intervals
+    first = np.abs(high_y - low_y)
     for halving in range(_HALVINGS):
         if not len(low):
-            return []
+            break
         middle = low + (high - low) / 2
         middle_y = function(activation, middle)
         left = np.abs(middle_y - low_y) >= np.abs(high_y - middle_y)
@@ -163,19 +200,14 @@ def _jumps(activation: Activation, function: _Function, grid: np.ndarray) -> lis
             stays = np.abs(high_y - low_y) > first / 4
             low, high, low_y, high_y = low[stays], high[stays], low_y[stays], high_y[stays]
             first = first[stays]
-    steep = np.abs(high_y - low_y) > least
-    found = [
-        Jump(float(x), float(before), float(after), float(before))
-        for x, before, after in zip(low[steep], low_y[steep], high_y[steep], strict=True)
-    ]
-    return [_stated(jump, activation, function) for jump in _joined(found)]
+    return np.stack([low, low_y, high_y])
 
 
 def _joined(jumps: list[Jump]) -> list[Jump]:
     """Two jumps into and out of one point, as sign(x) has, as one."""
     joined: list[Jump] = []
     for jump in jumps:
-        if joined and jump.x - joined[-1].x < 1e-9:
+        if joined and jump.x - joined[-1].x < _NEAR:
             joined[-1] = Jump(jump.x, joined[-1].before, jump.after, jump.before)
         else:
             joined.append(jump)
@@ -184,7 +216,7 @@ def _joined(jumps: list[Jump]) -> list[Jump]:
 
 def _stated(jump: Jump, activation: Activation, function: _Function) -> Jump:
     """``jump`` at the round number that is meant, with what the definition says there."""
-    kinks = [k for k in activation.facts.kinks if abs(k - jump.x) < 1e-9]
+    kinks = [k for k in stated(activation).kinks if abs(k - jump.x) < _NEAR]
     x = kinks[0] if kinks else round(jump.x, 12) + 0.0
     return Jump(x, jump.before, jump.after, float(function(activation, np.array([x]))[0]))
 
@@ -195,7 +227,7 @@ def _curve(grid: np.ndarray, y: np.ndarray, jumps: list[Jump]) -> Curve:
     x, y = grid[~at_jump], y[~at_jump]
     edges = [-np.inf, *(jump.x for jump in jumps), np.inf]
     pieces = []
-    for n, (start, end) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for n, (start, end) in enumerate(itertools.pairwise(edges)):
         inside = (x > start) & (x < end)
         points = np.stack([x[inside], y[inside]], axis=1)
         ends = [
@@ -226,14 +258,21 @@ def fitted(drawing: Drawing) -> tuple[float, float]:
     return low - room, high + room
 
 
-def levelled(drawings: Iterable[Drawing]) -> tuple[float, float]:
-    """A y-axis from a short list (±1.2, -2 .. 5, ±5 ...; plus 5 %), so that panels can be compared."""
-    drawings = list(drawings)
-    reach = max(drawing.reach for drawing in drawings)
-    low, high = _extent(drawings)
+def levelled(drawing: Drawing, others: Iterable[Drawing] = ()) -> tuple[float, float]:
+    """A y-axis from a short list (±1.2, -2 .. 5, ±5 ...; plus 5 %), so that panels compare.
+
+    Args:
+        drawing: is shown whole.
+        others: what it may be exchanged for; each is shown as far as ±3.
+    """
+    low, high = _extent([drawing])
+    far_low, far_high = _extent(others)
+    farthest = _LEVELS[-1]
+    low, high = min(low, max(far_low, -farthest)), max(high, min(far_high, farthest))
     # 0.05: a floor of -2.01 is better cut a little than given an axis of its own
     below, above = (
-        next((level for level in _LEVELS if size <= level + 0.05), reach) for size in (-low, high)
+        next((level for level in _LEVELS if size <= level + 0.05), drawing.reach)
+        for size in (-low, high)
     )
     if max(below, above) > _LEVELS[0]:
         below, above = max(below, _LEVELS[1]), max(above, _LEVELS[1])
@@ -248,6 +287,14 @@ def _extent(drawings: Iterable[Drawing]) -> tuple[float, float]:
             y = np.clip(curve.y, -drawing.reach, drawing.reach)
             low, high = min(low, y.min(initial=0.0)), max(high, y.max(initial=0.0))
     return float(low), float(high)
+
+
+def ticks(low: float, high: float, most: int) -> list[float]:
+    """At most ``most`` round numbers in ``[low, high]``: steps of 1, 2 or 5 powers of ten."""
+    step = 10.0 ** math.floor(math.log10((high - low) / most))
+    step *= next(m for m in (1, 2, 5, 10) if (high - low) / (m * step) <= most)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(n * step, 12) + 0.0 for n in range(first, last + 1)]
 
 
 # -- fewer points -----------------------------------------------------------------------------

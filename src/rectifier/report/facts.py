@@ -7,9 +7,11 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from rectifier.activation import Activation, Facts
+from rectifier.activation import Activation
 from rectifier.catalog import get
+from rectifier.facts import Facts
 
+_NEAR = 1e-9  # how far from a kink its two sides are looked at
 _LONG = re.compile(r"-?\d+\.\d{4,}(?:e[+-]?\d+)?")
 
 
@@ -30,7 +32,12 @@ class Elsewhere:
 
 
 def stated(activation: Activation) -> Facts:
-    """The facts as typed, without the gain: that one is an integral and needs NumPy."""
+    """The facts as typed, without the gain: that one is an integral and needs NumPy.
+
+    Those of a user's formula are measured, which is worth keeping.
+    """
+    if activation.text is not None or "facts" in vars(activation):
+        return activation.facts
     facts = activation._facts
     return facts if isinstance(facts, Facts) else facts(*activation.parameters.values())
 
@@ -55,8 +62,9 @@ def range_text(facts: Facts) -> str:
 
 def smooth_word(facts: Facts) -> str:
     """One word for a table: ``yes``, ``once`` (a continuous slope), ``kinks``, ``jumps``."""
-    words = {-1: "jumps", 0: "kinks", 1: "once"}
-    return words.get(facts.smoothness, "yes" if facts.smoothness == math.inf else "some")
+    if facts.smoothness == math.inf:
+        return "yes"
+    return {-1: "jumps", 0: "kinks", 1: "once"}.get(int(facts.smoothness), "some")
 
 
 def fact_rows(activation: Activation) -> list[tuple[str, str]]:
@@ -70,10 +78,7 @@ def fact_rows(activation: Activation) -> list[tuple[str, str]]:
         ("smooth", _smoothness(facts)),
     ]
     if activation.elementwise:
-        rows += [
-            (f"f′({number(kink)})", f"{number(activation.derivative(kink))}, at the {_break(facts)}")
-            for kink in facts.kinks
-        ]
+        rows += [(f"f′({number(kink)})", _at(activation, kink)) for kink in facts.kinks]
     steepest = "none, f′ is unbounded" if facts.lipschitz == math.inf else number(facts.lipschitz)
     if facts.smoothness < 0:
         steepest = "none, it jumps"
@@ -137,8 +142,11 @@ def _yes(fact: bool) -> str:
     return "yes" if fact else "no"
 
 
-def _break(facts: Facts) -> str:
-    return "jump" if facts.smoothness < 0 else "kink"
+def _at(activation: Activation, kink: float) -> str:
+    near = _NEAR * max(1.0, abs(kink))
+    rise = abs(activation(kink + near) - activation(kink - near))
+    place = "jump" if rise > 1e3 * near else "kink"
+    return f"{number(activation.derivative(kink))}, at the {place}"
 
 
 def _smoothness(facts: Facts) -> str:

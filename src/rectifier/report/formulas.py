@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rectifier import textbook
 from rectifier.activation import Activation
+from rectifier.facts import Parameter
 
 _HUGE = 1e6  # stands for a parameter at infinity where an order of cases is wanted
 _SHORT = 6  # a parameter of up to so many characters (0.2, 0.125) is shown as typed
-_TRIED = 60  # operations of a derivative up to which shorter forms of it are looked for
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def formula(activation: Activation, named: bool = False) -> Formula:
 
     Args:
         activation: any entry.
-        named: parameters by name, rather than their present values.
+        named: parameters by their symbols, rather than their present values.
     """
     expression, x, values = _textbook(activation, named)
     left = "f(x)" if activation.elementwise else "f(x)ᵢ"
@@ -64,9 +65,15 @@ def derivative(activation: Activation, named: bool = False) -> Formula:
     """The derivative in cases; along an axis the Jacobian, with Kronecker's δ."""
     expression, x, values = _textbook(activation, named)
     if not activation.elementwise:
-        return Formula("∂fᵢ/∂xⱼ", (Case(_jacobian(expression, x)),))
+        import sympy
+
+        delta = sympy.IndexedBase("δ")  # prints as δ with indices everywhere, on one line too
+        jacobian = textbook.derivative(expression).replace(
+            sympy.KroneckerDelta, lambda i, j: delta[i, j]
+        )
+        return Formula("∂fᵢ/∂xⱼ", (Case(jacobian),))
     slopes = [
-        replace(case, expression=_slope(case.expression, x))
+        replace(case, expression=textbook.short_derivative(case.expression))
         for case in _in_cases(expression, x, values)
         if case.low is None or case.low != case.high  # a single point has no slope of its own
     ]
@@ -84,16 +91,20 @@ def _textbook(activation: Activation, named: bool) -> tuple[Any, Any, dict[Any, 
     given = []
     for parameter in activation.declared:
         if named:
-            symbol = sympy.Symbol(parameter.name, real=True)
-            values[symbol] = min(float(parameter.default), _HUGE)
-            given.append(symbol)
+            given.append(sympy.Symbol(symbol(parameter), real=True))
+            values[given[-1]] = min(float(parameter.default), _HUGE)
         else:
             given.append(_exact(activation.parameters[parameter.name]))
-    expression = activation._textbook(given)
+    expression = textbook.expression(activation._formula, given, elementwise=activation.elementwise)
     free = sorted(expression.free_symbols - set(values), key=str)
     if activation.elementwise:
         return expression, sympy.Symbol("x", real=True), values
     return expression, next(s for s in free if isinstance(s, sympy.Indexed)), values
+
+
+def symbol(parameter: Parameter) -> str:
+    """What stands for a parameter in formulas: its symbol, where that is no LaTeX command."""
+    return parameter.symbol if parameter.symbol.isalnum() else parameter.name
 
 
 def _exact(value: float) -> Any:
@@ -172,33 +183,3 @@ def _merged(cases: list[Case]) -> list[Case]:
     if len(merged) == 1 and merged[0].condition is None:
         return [Case(merged[0].expression)]
     return merged
-
-
-# -- derivatives ------------------------------------------------------------------------------
-
-
-def _slope(expression: Any, x: Any) -> Any:
-    """The derivative in the shortest of a few forms."""
-    import sympy
-
-    size = sympy.Dummy("size", positive=True)  # stands for |x|, whose square is no x² here
-    plain = expression.diff(x).subs(x * sympy.sign(x), size).subs(sympy.Abs(x), size)
-    forms = [plain]
-    if plain.count_ops() <= _TRIED and not plain.has(sympy.Float):
-        forms.append(sympy.factor(sympy.cancel(plain)))  # with floats: 1.0 before everything
-    return min(forms, key=lambda form: form.count_ops()).subs(size, sympy.Abs(x))
-
-
-def _jacobian(expression: Any, x: Any) -> Any:
-    """∂f(x_i)/∂x_j of an expression of ``x_i`` and one sum over all: product rule through it."""
-    import sympy
-
-    i, j, k = sympy.symbols("i j k", integer=True, positive=True)
-    (total,) = expression.atoms(sympy.Sum)
-    (bound, low, high) = total.limits[0]
-    stand_in = sympy.Dummy("total", positive=True)
-    inner = expression.subs(total, stand_in)
-    through = total.function.diff(x.base[bound]).subs(bound, j)
-    delta = sympy.IndexedBase("δ")[i, j]
-    slope = delta * inner.diff(x) + inner.diff(stand_in) * through
-    return slope.subs(stand_in, sympy.Sum(total.function.subs(bound, k), (k, low, high)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 from typing import Any
 
 from rectifier.report.charts import shorten
@@ -28,14 +29,12 @@ def network_svg(settings: dict[str, Any], task: str, activation: str, width: int
     columns = [_column(size, left + place * step, middle) for place, size in enumerate(sizes)]
     full_width = 2 * left + step * (len(sizes) - 1)
     bottom = top + (_SHOWN - 1) * _GAP + 34
-    parts = [_edges(a, b) for a, b in zip(columns, columns[1:], strict=False)]
+    parts = [_edges(a, b) for a, b in itertools.pairwise(columns)]
     for place, (size, column) in enumerate(zip(sizes, columns, strict=True)):
         hidden = 0 < place < len(sizes) - 1
         kind = "input" if place == 0 else "hidden" if hidden else "output"
         x = left + place * step
-        parts += [
-            f'<circle class="{kind}" cx="{x:g}" cy="{y:g}" r="{_RADIUS:g}"/>' for y in column
-        ]
+        parts += [f'<circle class="{kind}" cx="{x:g}" cy="{y:g}" r="{_RADIUS:g}"/>' for y in column]
         if size > _SHOWN:
             parts += [
                 f'<circle class="more" cx="{x:g}" cy="{middle + offset:g}" r="1.6"/>'
@@ -71,7 +70,7 @@ def describe(settings: dict[str, Any], task: str, activation: str) -> str:
 def parameters(settings: dict[str, Any]) -> int:
     """Weights and biases of the dense layers."""
     sizes = [int(settings["inputs"]), *map(int, settings["hidden"]), int(settings["outputs"])]
-    return sum((a + 1) * b for a, b in zip(sizes, sizes[1:], strict=False))
+    return sum((a + 1) * b for a, b in itertools.pairwise(sizes))
 
 
 def _column(size: int, x: float, middle: float) -> dict[float, float]:

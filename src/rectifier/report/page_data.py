@@ -19,7 +19,7 @@ def data_section(inspection: Mapping[str, Any]) -> dict[str, Any]:
     columns = list(inspection.get("columns", ()))
     return {
         "known": bool(inspection),
-        "summary": _summary(inspection) if inspection else "",
+        "summary": summary(inspection) if inspection else "",
         "findings": [_finding(item) for item in findings[:_FINDINGS]],
         "findings_left_out": _left_out(len(findings) - _FINDINGS, "finding"),
         "classes": _classes(inspection),
@@ -50,7 +50,8 @@ def yardstick(inspection: Mapping[str, Any]) -> str:
     return " ".join(parts)
 
 
-def _summary(inspection: Mapping[str, Any]) -> str:
+def summary(inspection: Mapping[str, Any]) -> str:
+    """Size, target and task of the table, and what was left out of it."""
     text = (
         f"{count(inspection['rows'], 'row')} and {count(len(inspection['columns']), 'column')}; "
         f"the target {visible(inspection['target'], _NAME)!r} makes it "
@@ -68,7 +69,7 @@ def _summary(inspection: Mapping[str, Any]) -> str:
 def _finding(item: Mapping[str, Any]) -> dict[str, str]:
     column = item.get("column")
     return {
-        "severity": "warning" if item["severity"] == "warning" else "note",
+        "severity": "warning" if item["severity"] == "warning" else "hint",
         "kind": visible(item["kind"], 60),
         "column": "" if column is None else visible(column, _NAME),
         "message": sentence(item["message"], 600),

@@ -79,7 +79,7 @@ def grid(activations: Sequence[Activation], columns: int) -> Any:
     """Small panels of value and derivative, over x- and y-axes from a short list."""
     drawings = [draw(activation) for activation in activations]
     panels = [
-        _panel(drawing, levelled([drawing]), 230, 170).properties(
+        _panel(drawing, levelled(drawing), 230, 170).properties(
             title=_title(str(drawing.activation), [_extra(drawing.activation)], size=13)
         )
         for drawing in drawings
@@ -126,7 +126,6 @@ def _title(name: str, below: list[str], size: int) -> Any:
 
 def _panel(drawing: Drawing, window: tuple[float, float], width: int, height: int) -> Any:
     low, high = window
-    pixel = (high - low) / height
     tolerance = (high - low) / height / _FINE
     axis: dict[str, Any] = {"title": None, "domain": False, "ticks": False, "labelPadding": 5}
     axis |= {"grid": True, "format": "~g"}
@@ -144,7 +143,8 @@ def _panel(drawing: Drawing, window: tuple[float, float], width: int, height: in
         alt.Chart(data([{}])).mark_rule(color=PALETTE["axis"]).encode(**{way: alt.datum(0)})
         for way in ("x", "y")
     ]
-    rings, discs = [], []
+    rings: list[Any] = []
+    discs: list[Any] = []
     for curve, colour, thick, dash in (
         (drawing.derivative, PALETTE["baseline"], _THIN, _DASHED),
         (drawing.value, PALETTE["accent"], _THICK, _SOLID),
@@ -155,12 +155,27 @@ def _panel(drawing: Drawing, window: tuple[float, float], width: int, height: in
                 clip=True, strokeJoin="round", color=colour, strokeWidth=thick, strokeDash=dash
             )
         )
-        for kind, marks, fill in (("off", rings, PALETTE["paper"]), ("on", discs, colour)):
-            dots = [{"x": x, "y": y} for x, y in curve.dots(kind) if low <= y <= high]
-            dot = {"size": 34, "stroke": colour, "strokeWidth": 1.6, "opacity": 1, "fill": fill}
-            if dots:
-                marks.append(alt.Chart(data(dots)).mark_point(**dot).encode(**place))
+        rings += _dots(curve.dots("off"), window, colour, PALETTE["paper"], place)
+        discs += _dots(curve.dots("on"), window, colour, colour, place)
     return alt.layer(*layers, *rings, *discs).properties(width=width, height=height)
+
+
+def _dots(
+    points: Sequence[tuple[float, float]],
+    window: tuple[float, float],
+    colour: str,
+    fill: str,
+    place: dict[str, Any],
+) -> list[Any]:
+    """One layer of dots, or none where nothing jumps inside the window."""
+    low, high = window
+    rows = [{"x": x, "y": y} for x, y in points if low <= y <= high]
+    if not rows:
+        return []
+    marks = alt.Chart(data(rows)).mark_point(
+        size=34, stroke=colour, strokeWidth=1.6, opacity=1, fill=fill
+    )
+    return [marks.encode(**place)]
 
 
 def _lines(curve: Curve, window: tuple[float, float], tolerance: float) -> list[dict[str, Any]]:

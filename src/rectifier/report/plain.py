@@ -81,7 +81,7 @@ def duration(seconds: float | None) -> str:
     """``0.4 s``, ``12 s``, ``3 min 20 s``, ``2 h 05 min``."""
     if seconds is None or not math.isfinite(seconds):
         return "–"
-    if seconds < 9.95:
+    if seconds < 9.95 and not isinstance(seconds, int):
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:

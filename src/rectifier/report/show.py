@@ -51,13 +51,15 @@ def list_table(entries: Iterable[Activation]) -> Fitting:
 
     Quick: needs no NumPy, so that ``rectifier list`` answers at once.
     """
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for entry in entries:
         facts = stated(entry)
         monotone = "yes" if facts.monotone else "no"
         rows.append(
-            (entry.name, facts.kind, range_text(facts), monotone, smooth_word(facts))
-            + (parameter_text(entry),)
+            (
+                *(entry.name, facts.kind, range_text(facts), monotone, smooth_word(facts)),
+                parameter_text(entry),
+            )
         )
     return Fitting(lambda unicode, width: _list_table(rows, unicode))
 
@@ -164,7 +166,7 @@ def _parameters(activation: Activation, unicode: bool) -> Any:
     for parameter in activation.declared:
         value = activation.parameters[parameter.name]
         changed = value != parameter.default
-        cells = (
+        cells: tuple[Text, ...] = (
             Text(parameter.name, style="bold"),
             Text(number(value), style="bold cyan" if changed else ""),
             Text(number(parameter.default)),
@@ -188,7 +190,9 @@ def _peers(activation: Activation, unicode: bool) -> Any:
     table.add_column("its default", no_wrap=True)
     table.add_column("note")
     for peer in peers:
-        default = Text(f"{mark} {peer.computes}", _DIFFERS) if peer.differs else Text("the same")
+        default = Text("as Rectifier's")
+        if peer.differs:
+            default = Text(f"{mark} {peer.computes}", _DIFFERS)
         default.append(", as above" if peer.shown else "", "")
         note = peer.note if unicode else ascii_text(peer.note)
         table.add_row(Text(peer.call, _DIFFERS if peer.differs else ""), default, Text(note))

@@ -119,5 +119,7 @@ def _torch_formula(activation: Activation) -> str:
         lambda part: part.is_number and not part.is_Rational and part.is_finite,
         lambda part: part.evalf(17),
     )
-    text: str = TorchPrinter().doprint(formula.subs(sympy.Symbol("x", real=True), sympy.Symbol("z")))
+    text: str = TorchPrinter().doprint(
+        formula.subs(sympy.Symbol("x", real=True), sympy.Symbol("z"))
+    )
     return text

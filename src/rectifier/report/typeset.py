@@ -11,7 +11,8 @@ import re
 from functools import cache
 from typing import Any
 
-from rectifier.report.formulas import Case, Formula
+from rectifier.facts import Parameter
+from rectifier.report.formulas import Case, Formula, symbol
 
 _DIGITS = 5  # of a number in a formula; selu's constants have 16
 
@@ -62,6 +63,14 @@ def _braced(blocks: list[tuple[list[str], int, str]], unicode: bool) -> tuple[li
     return [f"{braces.get(n, bar)} {row}" for n, row in enumerate(rows)], middle
 
 
+def letter(parameter: Parameter) -> str:
+    """How a parameter looks in formulas by symbols: ``α``; empty where it is its own name."""
+    from sympy.printing.pretty.pretty_symbology import pretty_symbol
+
+    shown = str(pretty_symbol(symbol(parameter)))
+    return "" if shown == parameter.name or len(shown) > 1 else shown
+
+
 def as_line(formula: Formula, unicode: bool = True) -> str:
     """On one line: ``f(x) = 0.2·x for x ≤ 0, x for x > 0``."""
     parts = [
@@ -75,10 +84,15 @@ def _when(case: Case, unicode: bool) -> str:
     if case.everywhere:
         return ""
     if case.condition is not None:
-        return "otherwise" if case.condition == True else f"for {_text(case.condition, unicode)}"  # noqa: E712
-    return "for " + "".join(
-        f" {part} " if part in _SIGNS else part for part in _stretch(case, lambda e: _text(e, unicode))
-    ).translate({} if unicode else {ord("≤"): "<=", ord("≥"): ">="})
+        return "otherwise" if _always(case) else f"for {_text(case.condition, unicode)}"
+    words = _stretch(case, lambda expression: _text(expression, unicode))
+    return _plain(f"for {' '.join(words)}", unicode)
+
+
+def _always(case: Case) -> bool:
+    import sympy
+
+    return case.condition in (True, sympy.true)
 
 
 _SIGNS = ("<", ">", "≤", "≥", "=")
@@ -113,9 +127,12 @@ def _brief(number: Any) -> str:
     return f"{float(number):.{_DIGITS}g}"
 
 
+_ASCII = {"′": "'", "ᵢ": "_i", "ⱼ": "_j", "∂": "d", "δ": "delta", "≤": "<=", "≥": ">="}
+
+
 def _plain(text: str, unicode: bool) -> str:
     if not unicode:
-        for fancy, plain in {"′": "'", "ᵢ": "_i", "ⱼ": "_j", "∂": "d", "δ": "delta"}.items():
+        for fancy, plain in _ASCII.items():
             text = text.replace(fancy, plain)
     return text
 
@@ -186,10 +203,11 @@ def _line_printer(unicode: bool) -> Any:
 
 # -- MathML -----------------------------------------------------------------------------------
 
+_OF_X = '<mrow><mo stretchy="false">(</mo><mi>x</mi><mo stretchy="false">)</mo></mrow>'
 _LEFT = {
-    "f(x)": "<mi>f</mi><mo>(</mo><mi>x</mi><mo>)</mo>",
-    "f′(x)": "<msup><mi>f</mi><mo>′</mo></msup><mo>(</mo><mi>x</mi><mo>)</mo>",
-    "f(x)ᵢ": "<mi>f</mi><msub><mrow><mo>(</mo><mi>x</mi><mo>)</mo></mrow><mi>i</mi></msub>",
+    "f(x)": f"<mi>f</mi>{_OF_X}",
+    "f′(x)": f'<msup><mi>f</mi><mo lspace="0em" rspace="0em">′</mo></msup>{_OF_X}',
+    "f(x)ᵢ": f"<mi>f</mi><msub>{_OF_X}<mi>i</mi></msub>",
     "∂fᵢ/∂xⱼ": "<mfrac><mrow><mo>∂</mo><msub><mi>f</mi><mi>i</mi></msub></mrow>"
     "<mrow><mo>∂</mo><msub><mi>x</mi><mi>j</mi></msub></mrow></mfrac>",
 }
@@ -206,7 +224,8 @@ def as_mathml(formula: Formula) -> str:
 
 
 def _mathml(expression: Any) -> str:
-    return str(_mathml_printer().doprint(_tidy(expression)))
+    text = str(_mathml_printer().doprint(_tidy(expression)))
+    return text.replace("<mo>-</mo>", "<mo>−</mo>").replace("<mn>-", "<mn>−")
 
 
 def _mathml_row(case: Case) -> str:
@@ -218,12 +237,17 @@ def _mathml_row(case: Case) -> str:
         )
         word = "for"
     else:
-        otherwise = case.condition == True  # noqa: E712 -- SymPy's true is not Python's
-        word, when = ("otherwise", "") if otherwise else ("for", _mathml(case.condition))
+        word, when = ("otherwise", "") if _always(case) else ("for", _mathml(case.condition))
     return (
         f"<mtr><mtd>{_mathml(case.expression)}</mtd>"
         f"<mtd><mtext>{word}&#160;</mtext>{when}</mtd></mtr>"
     )
+
+
+def _letters(node: Any) -> str:
+    """The text of a MathML leaf as the reader sees it; empty for a subscript and the like."""
+    leaf = len(node.childNodes) == 1 and node.firstChild.nodeType == node.TEXT_NODE
+    return html.unescape(node.firstChild.data) if leaf else ""
 
 
 @cache
@@ -237,9 +261,35 @@ def _mathml_printer() -> Any:
             return node
 
         def _print_Symbol(self, symbol: Any, style: str = "plain") -> Any:
-            if "_" in symbol.name:
-                return self._leaf("mi", symbol.name)  # a parameter's name, never a subscript
-            return super()._print_Symbol(symbol, style)
+            shown = super()._print_Symbol(symbol, style)
+            if len(symbol.name) == 1 or not symbol.name.isascii() or len(_letters(shown)) == 1:
+                return shown  # x, or a Greek letter
+            row = self.dom.createElement("mrow")  # never a subscript: it is a parameter's name
+            name = self._leaf("mi", symbol.name)
+            name.setAttribute("class", "name")
+            space = self.dom.createElement("mspace")
+            space.setAttribute("width", "0.17em")
+            row.appendChild(name)
+            row.appendChild(space)
+            return row
+
+        def _print_Indexed(self, indexed: Any) -> Any:
+            below = self.dom.createElement("mrow")
+            for index in indexed.indices:
+                below.appendChild(self._print(index))
+            both = self.dom.createElement("msub")
+            both.appendChild(self._print(indexed.base))
+            both.appendChild(below)
+            return both
+
+        def _print_Mul(self, product: Any) -> Any:
+            above, below = product.as_numer_denom()
+            if not (above.is_Add and below != 1):
+                return super()._print_Mul(product)
+            fraction = self.dom.createElement("mfrac")  # SymPy's own would say -(β - 1)/α
+            fraction.appendChild(self._print(above))
+            fraction.appendChild(self._print(below))
+            return fraction
 
         def _print_Exp1(self, number: Any) -> Any:
             return self._leaf("mi", "e")  # not the double-struck ⅇ

@@ -158,6 +158,7 @@ class _Team:
     def cost(self) -> tuple[float, float, int]:
         """Seconds to compile, seconds a full-length group of tasks, tasks in a group."""
         engine = self._hire()
+        self._listener.say("compiling the training program")
         compiling, group = engine.speed()
         return compiling, group, engine.devices
 

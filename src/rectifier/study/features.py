@@ -173,7 +173,9 @@ def _vectorise(frame: pl.DataFrame, rows: np.ndarray) -> tuple[np.ndarray, list[
     # Columns travel by number: a hostile name must not meet skrub's own naming of outputs.
     plain = frame.rename({name: f"{place}" for place, name in enumerate(frame.columns)})
     encoded = vectoriser.fit(plain[rows]).transform(plain)
-    values = encoded.cast(pl.Float32).fill_null(np.nan).to_numpy()
+    values = np.empty((frame.height, encoded.width), dtype=np.float32)
+    for place, column in enumerate(encoded):  # skrub drops what is empty in the training rows
+        values[:, place] = column.cast(pl.Float32).fill_null(np.nan).to_numpy()
     names = []
     for place, name in enumerate(frame.columns):
         for output in vectoriser.input_to_outputs_[f"{place}"]:

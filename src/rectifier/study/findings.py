@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from rectifier.study.copies import crossing, row_keys
 from rectifier.study.leakage import BY_RANGES, giveaways
 from rectifier.study.load import Table
 
@@ -158,32 +159,19 @@ def identifier_reason(column: pl.Series) -> str:
 
 
 def _duplicates(table: Table, rng: np.random.Generator) -> list[Finding]:
-    keys = row_keys(table)
+    keys = row_keys(table.frame, table.images, table.y)
     copies = table.rows - len(np.unique(keys))
     if not copies:
         return []
-    order = rng.permutation(table.rows)
-    tested = max(1, round(TEST_SHARE * table.rows))
-    crossing = int(np.isin(keys[order[:tested]], keys[order[tested:]]).sum())
+    twins, tested = crossing(keys, TEST_SHARE, rng)
     message = (
         f"{copies} of {table.rows} rows ({copies / table.rows:.0%}) are exact copies of an earlier "
-        f"row; in a {TEST_SHARE:.0%} split {crossing} of {tested} test rows would have a twin "
+        f"row; in a {TEST_SHARE:.0%} split {twins} of {tested} test rows would have a twin "
         "among the training rows, so scores flatter the model."
     )
     severe: Literal["note", "warning"] = "warning" if copies > 0.01 * table.rows else "note"
     remedy = "frame.unique(maintain_order=True) in polars, if they are not rows of their own"
     return [Finding("duplicates", None, message, remedy, severe)]
-
-
-def row_keys(table: Table) -> np.ndarray:
-    """[rows] uint64: equal for rows that agree in every feature and in the target."""
-    if table.images is not None:
-        pictures = [hash(picture.tobytes()) for picture in table.images]
-        frame = pl.DataFrame({"picture": pictures, "y": table.y})
-    else:
-        frame = table.frame.select(pl.all().name.map(lambda name: f"f{name}"))
-        frame = frame.with_columns(pl.Series("y", table.y))
-    return frame.hash_rows(seed=0).to_numpy()
 
 
 def _missing(table: Table) -> list[Finding]:

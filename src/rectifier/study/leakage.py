@@ -17,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from rectifier.study.copies import row_keys
 from rectifier.study.features import numeric_columns
 from rectifier.study.load import Table
 
@@ -26,19 +27,23 @@ RANGE_ERRORS = 100  # so that at most one error in a hundred chances is seen
 SPEARMAN = 0.9995  # |rank correlation| of a column that is the target in another unit, rounded
 FEWEST_PAIRS = 30
 MOST_ROWS = 20_000  # a rule that asks for 99 % is settled by fewer
-
-
 # The one way that an easy table's honest measurements share with leaks.
 BY_RANGES = "its values fall into ranges with one class each"
 
 
 def giveaways(table: Table, rng: np.random.Generator) -> dict[str, str]:
     """``{column: in what way it gives the target away}``, in the table's order."""
+    if table.images is not None:
+        return {}
     frame, y = table.frame, table.y
     if table.rows > MOST_ROWS:
         rows = np.sort(rng.choice(table.rows, MOST_ROWS, replace=False))
         frame, y = frame[rows], y[rows]
     numbers, numeric = numeric_columns(frame)
+    # A row's exact copy would foretell it from any column, so columns of many values are judged on
+    # distinct rows; those of few values are not, or a table of few columns would have no rows left.
+    once = np.sort(np.unique(row_keys(frame, None, y), return_index=True)[1])
+    few = max(len(once) / 5, 2 * len(table.classes))
     foretell = _foretell_class if table.task == "classification" else _foretell_value
     found = {}
     for column in frame:
@@ -46,7 +51,11 @@ def giveaways(table: Table, rng: np.random.Generator) -> dict[str, str]:
         if codes.max() == 0:
             continue
         values = numbers[:, numeric.index(column.name)] if column.name in numeric else None
-        way = foretell(codes, values, y)
+        if codes.max() < few:
+            way = foretell(codes, values, y)
+        else:
+            seen = np.unique(codes[once], return_inverse=True)[1]
+            way = foretell(seen, None if values is None else values[once], y[once])
         if way:
             found[column.name] = way
     return found

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
+from decimal import Decimal
 from typing import Any, cast
 
 import numpy as np
@@ -54,19 +56,14 @@ def from_pandas(data: Any) -> pl.DataFrame:
     return tidy_names(pl.DataFrame(columns), "pandas frame", names)
 
 
-_SCALARS = (str, int, float, bool, np.generic, type(None))
+_DATES = (dt.date, dt.datetime, dt.time, dt.timedelta)
+_SCALARS = (str, int, float, bool, Decimal, np.generic, type(None), *_DATES)
 
 
 def _is_missing(value: Any) -> bool:
-    return (
-        value is None
-        or (isinstance(value, float) and value != value)
-        or str(value)
-        in (
-            "<NA>",
-            "NaT",
-        )
-    )
+    if isinstance(value, float):
+        return value != value
+    return value is None or type(value).__name__ in ("NAType", "NaTType")  # pandas' two markers
 
 
 def from_arrays(x: Any, y: Any, target: str, source: str) -> tuple[pl.DataFrame, np.ndarray | None]:
@@ -97,7 +94,10 @@ def _columns_of(x: np.ndarray, source: str) -> tuple[pl.DataFrame, np.ndarray | 
     if x.ndim in (3, 4):
         if x.dtype.kind not in "biuf":
             raise InputError(f"{source}: pictures must be numbers, but X is of type {x.dtype}")
-        images = np.asarray(x, dtype=np.float32)
+        if not x.size:
+            raise InputError(f"{source}: the pictures are empty, X has shape {x.shape}")
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused below
+            images = np.asarray(x, dtype=np.float32)
         if not np.isfinite(images).all():
             raise InputError(
                 f"{source}: X holds {np.sum(~np.isfinite(images))} values that are missing, "
@@ -132,6 +132,11 @@ def _series(name: str, values: np.ndarray, source: str) -> pl.Series:
     if not all(isinstance(value, _SCALARS) for value in cells):
         raise InputError(f"{source}: {name!r} holds values that are not one number or text each")
     kinds = {type(value) for value in cells if value is not None}
-    if kinds <= {int, float} or len(kinds) == 1:
-        return pl.Series(name, cells, strict=False)
+    if kinds == {int, float}:
+        kinds, cells = {float}, [None if value is None else float(value) for value in cells]
+    if len(kinds) <= 1:
+        try:
+            return pl.Series(name, cells)
+        except (TypeError, OverflowError) as error:
+            raise InputError(f"{source}: {name!r} cannot be read: {one_line(error)}") from error
     return pl.Series(name, [None if v is None else str(v) for v in cells], dtype=pl.String)

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg, stats
 
-from rectifier.study.statistics import TEST_TO_TRAIN, Scores, Spread, run_variance, spread
+from rectifier.study.statistics import (
+    TEST_TO_TRAIN,
+    Scores,
+    from_run_mean,
+    run_variance,
+    spread,
+)
 
 GRID = 200  # degrees of shrinkage averaged over
 FAR = 3.0  # standard deviations below the bulk from which an activation is a failure of its own
@@ -128,28 +134,34 @@ class _Pairs:
     @classmethod
     def of(cls, scores: Scores, method: str, row_step: float) -> _Pairs:
         count, seeds = len(scores.activations), scores.seeds
+        each = spread(scores, np.eye(count))
+        runs_apart = [from_run_mean(part) for part in scores.contributions]
         rows, unseen, runs = (np.zeros((count, count)) for _ in range(3))
         for one in range(count - 1):
             # One activation against all later ones: memory stays at [activations, rows].
-            weights = -np.eye(count)[one + 1 :]
-            weights[:, one] = 1.0
-            parts = spread(scores, weights)
             later = slice(one + 1, None)
+            means = each.means[one] - each.means[later]
             if method == "nadeau-bengio":
-                runs[one, later] = parts.means.var(axis=-1, ddof=1) * (1 / seeds + TEST_TO_TRAIN)
+                runs[one, later] = means.var(axis=-1, ddof=1) * (1 / seeds + TEST_TO_TRAIN)
                 continue
-            rows[one, later] = (parts.influence**2).sum(axis=-1)
-            unseen[one, later] = _furthest(parts, row_step) ** 2
-            runs[one, later] = run_variance(parts.means, parts.within, rows[one, later]) / seeds
+            influence = each.influence[one] - each.influence[later]
+            within = sum(_squares(part[one] - part[later]) for part in runs_apart)
+            rows[one, later] = _squares(influence)
+            unseen[one, later] = _furthest(influence, row_step) ** 2
+            runs[one, later] = run_variance(means, within, rows[one, later]) / seeds
         return cls(rows + rows.T, unseen + unseen.T, runs + runs.T)
 
     def total(self) -> np.ndarray:
         return self.rows + self.unseen + np.maximum(self.runs, 0.0)
 
 
-def _furthest(parts: Spread, row_step: float) -> np.ndarray:
-    furthest = np.abs(parts.influence).max(axis=-1)
-    unit = row_step / parts.influence.shape[-1]
+def _squares(values: np.ndarray) -> np.ndarray:
+    return np.einsum("...i,...i->...", values, values)
+
+
+def _furthest(influence: np.ndarray, row_step: float) -> np.ndarray:
+    furthest = np.maximum(influence.max(axis=-1), -influence.min(axis=-1))
+    unit = row_step / influence.shape[-1]
     return np.where(furthest <= 1e-12 * unit, unit, furthest)
 
 

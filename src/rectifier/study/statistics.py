@@ -115,23 +115,29 @@ class Spread:
 
 def spread(scores: Scores, weights: np.ndarray) -> Spread:
     """Ingredients for the contrasts ``weights[..., activation]``."""
-    seeds = scores.seeds
     tested, place = np.unique(np.concatenate(scores.rows), return_inverse=True)
     places = np.split(place, np.cumsum([len(rows) for rows in scores.rows])[:-1])
     influence = np.zeros((*weights.shape[:-1], len(tested)))
     within = np.zeros(weights.shape[:-1])
-    means = np.zeros((*weights.shape[:-1], seeds))
+    means = np.zeros((*weights.shape[:-1], scores.seeds))
     for seed, part in enumerate(scores.contributions):
         values = weights @ part
-        rows = values.shape[-1]
         means[..., seed] = values.mean(axis=-1)
-        away = values - means[..., seed, None]
-        # A run's luck moves all its rows together: measured from the run's own mean it is gone,
-        # and what is left is the rows'. rows - 1 makes the variance of the mean unbiased.
-        away *= np.sqrt(rows / max(rows - 1, 1)) / rows
+        away = from_run_mean(values)
         within += (away**2).sum(axis=-1)
-        influence[..., places[seed]] += away / seeds
+        influence[..., places[seed]] += away / scores.seeds
     return Spread(means, within, influence)
+
+
+def from_run_mean(values: np.ndarray) -> np.ndarray:
+    """``values[..., row]`` of one run as shares in the error of their mean.
+
+    A run's luck moves all its rows together: measured from the run's own mean it is gone, and
+    what is left is the rows'. rows - 1 makes the sum of squares unbiased for the mean's variance.
+    """
+    rows = values.shape[-1]
+    away = values - values.mean(axis=-1, keepdims=True)
+    return away * (np.sqrt(rows / max(rows - 1, 1)) / rows)
 
 
 def run_variance(means: np.ndarray, within: np.ndarray, row_variance: np.ndarray) -> np.ndarray:

@@ -59,6 +59,9 @@ def linear_yardstick(table: Table, rng: np.random.Generator) -> Yardstick | None
     cells = width * (len(table.classes) if classify else 1)
     rows = sample_rows(table, int(np.clip(_MOST_CELLS / cells, _FEWEST_ROWS, MOST_ROWS)), rng)
     y = table.y[rows]
+    if not classify:
+        # Neither ridge regression nor R2 minds the target's unit, but squares would overflow.
+        y = (y - y.mean()) / (np.ptp(y) or 1.0)
     splitter = (StratifiedKFold if classify else KFold)(
         FOLDS, shuffle=True, random_state=int(rng.integers(2**31))
     )
@@ -68,10 +71,7 @@ def linear_yardstick(table: Table, rng: np.random.Generator) -> Yardstick | None
     for split, (training, test) in enumerate(splits):
         x = (features.matrix[features.which[split]] - features.shift[split]) * features.scale[split]
         if not classify:
-            centre = y[training].mean()
-            unit = np.abs(y[training] - centre).max() or 1.0
-            target = (y - centre) / unit  # squares of large targets would overflow
-            scores.append(Ridge().fit(x[training], target[training]).score(x[test], target[test]))
+            scores.append(Ridge().fit(x[training], y[training]).score(x[test], y[test]))
             continue
         model = LogisticRegression(max_iter=200, tol=1e-3)
         with warnings.catch_warnings():

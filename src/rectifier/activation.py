@@ -218,16 +218,14 @@ class Activation:
         def number(name: str, value: float) -> Any:
             return symbols.get(name, int(value) if value == int(value) else value)
 
-        return self._textbook(parameters, number, printed=True)
+        return self._textbook(parameters, number)
 
     def _constants_latex(self) -> str:
         values = ((s, self._formula.__globals__[name]) for name, s in self.constants.items())
         return "".join(rf",\quad \{symbol} \approx {value:.4f}" for symbol, value in values)
 
-    def _textbook(
-        self, parameters: list[Any], number: Any = None, printed: bool = False
-    ) -> Any:
-        return textbook.expression(self._formula, parameters, number, self.elementwise, printed)
+    def _textbook(self, parameters: list[Any], number: Any = None) -> Any:
+        return textbook.expression(self._formula, parameters, number, self.elementwise)
 
     # -- travelling ---------------------------------------------------------------------------
 

@@ -131,9 +131,7 @@ def keep_outcome(folder: Path, done: Study) -> None:
     """Writes the files, and into the journal what the report needs besides the runs."""
     journal = Journal(folder)
     try:
-        journal.remember(
-            verdict=done.verdict, inspection=done.inspection, variation=done.variation
-        )
+        journal.remember(verdict=done.verdict, inspection=done.inspection, variation=done.variation)
     finally:
         journal.close()
     try:

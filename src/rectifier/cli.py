@@ -28,6 +28,8 @@ app = typer.Typer(
     help="Which activation function, and why is my network stuck?",
 )
 
+_INTERRUPTED = 130  # what shells report for a process stopped by Ctrl-C
+
 Data = Annotated[
     str, typer.Argument(help="Path of a table, or: breast_cancer, diabetes, digits, iris, wine.")
 ]
@@ -62,9 +64,7 @@ def compare(
     tune_seeds: Annotated[int, typer.Option(help="Runs a learning rate, before.")] = 3,
     metric: Annotated[
         str | None,
-        typer.Option(
-            help="accuracy, balanced_accuracy, log_loss, roc_auc; r2, rmse, mae."
-        ),
+        typer.Option(help="accuracy, balanced_accuracy, log_loss, roc_auc; r2, rmse, mae."),
     ] = None,
     interval: Annotated[str, typer.Option(help="crossed or nadeau-bengio.")] = "crossed",
     budget: Annotated[str | None, typer.Option(help="Time it may take: 90s, 5m, 1h.")] = None,
@@ -95,7 +95,9 @@ def compare(
         patience=patience,
         batch_size=batch_size,
         learning_rates=(
-            _numbers("--learning-rates", learning_rates, float) if learning_rates else LEARNING_RATES
+            _numbers("--learning-rates", learning_rates, float)
+            if learning_rates
+            else LEARNING_RATES
         ),
         seeds=seeds,
         tune_seeds=tune_seeds,
@@ -116,6 +118,8 @@ def compare(
     if not quiet:
         console.print(terminal.findings(done.inspection))
         console.print(terminal.leaderboard(done.verdict))
+        for warning in terminal.warnings(done.verdict):
+            console.print(warning)
     Console(highlight=False).print(terminal.verdict_line(done.verdict))
     console.print(f"Report: {folder / 'report.html'}", highlight=False, markup=False)
 
@@ -196,7 +200,10 @@ def report(
 def main() -> None:
     """The ``rectifier`` command."""
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        code = app(standalone_mode=False) or 0
+        if code == _INTERRUPTED:  # Typer's own answer to Ctrl-C
+            raise KeyboardInterrupt
+        sys.exit(code)
     except TyperException as error:
         _fail(error.format_message(), 2)
     except MissingLibrary as error:
@@ -210,7 +217,9 @@ def main() -> None:
     except RectifierError as error:
         _fail(str(error), 1)
     except (KeyboardInterrupt, typer.Abort):
-        _fail("stopped; finished runs are kept, and the same command goes on from there", 130)
+        _fail(
+            "stopped; finished runs are kept, and the same command goes on from there", _INTERRUPTED
+        )
     except BrokenPipeError:  # the reader went away, as in: rectifier list | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -232,7 +241,10 @@ def _command() -> str:
 
 
 def _columns(drop: list[str] | None) -> list[str]:
-    return [column for text in drop or [] for column in _split(text)]
+    """Names between commas; one that holds a comma stands in double quotes, as in a CSV file."""
+    import csv
+
+    return [column for line in csv.reader(drop or [], skipinitialspace=True) for column in line]
 
 
 def _define(text: str) -> str:

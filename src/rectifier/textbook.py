@@ -33,36 +33,32 @@ def expression(
     parameters: Sequence[Any],
     number: Callable[[str, float], Any] | None = None,
     elementwise: bool = True,
-    printed: bool = False,
 ) -> Any:
     """``formula(x, *parameters)`` in SymPy, in a real symbol ``x`` or, along an axis, ``x[i]``.
 
     Args:
         number: what becomes of the numbers that the formula uses by name.
-        printed: max and min as such, to be printed; otherwise as cases, whose derivative at a
-            tie is that of one side rather than half of both.
     """
     import sympy
 
-    vocabulary = on_sympy.vocabulary()
-    if printed:
-        vocabulary = {**vocabulary, "maximum": sympy.Max, "minimum": sympy.Min}
 
     if elementwise:
         x = sympy.Symbol("x", real=True)
     else:
         x = sympy.IndexedBase("x")[sympy.Symbol("i", integer=True, positive=True)]
-    return sympy.sympify(speak(formula, vocabulary, number)(x, *parameters))
+    return sympy.sympify(speak(formula, on_sympy.vocabulary(), number)(x, *parameters))
 
 
 def derivative(form: Any) -> Any:
-    """df/dx by SymPy, without the impulses it sees in steps; along an axis ∂f(x_i)/∂x_j."""
+    """df/dx by SymPy; along an axis ∂f(x_i)/∂x_j. Steps have no impulse, and are 0 at the jump."""
     import sympy
 
     if form.atoms(sympy.Sum):
         return _jacobian(form)
     slope = form.diff(sympy.Symbol("x", real=True))
-    return slope.replace(sympy.DiracDelta, lambda *_: sympy.Integer(0))
+    return slope.replace(sympy.DiracDelta, lambda *_: sympy.Integer(0)).replace(
+        sympy.Heaviside, lambda step, *_: sympy.Piecewise((1, step > 0), (0, True))
+    )
 
 
 def _jacobian(form: Any) -> Any:
@@ -84,9 +80,7 @@ def short_derivative(form: Any) -> Any:
     """:func:`derivative` in the shortest of a few equal forms, branch by branch."""
     import sympy
 
-    slope = derivative(form).replace(
-        sympy.Heaviside, lambda step, *_: sympy.Piecewise((1, step > 0), (0, True))
-    )
+    slope = derivative(form)
     if form.atoms(sympy.Sum):
         return slope
     if not slope.has(sympy.Piecewise):
@@ -111,15 +105,34 @@ def _shortest(slope: Any) -> Any:
 
 def latex(form: Any) -> str:
     """LaTeX for people: nested cases in one brace, each with its stretch of the line."""
-    return str(_printer().doprint(form))
+    import sympy
+
+    printer, power = _printer()
+    # Of a power whose exponent varies SymPy's printer asks whether it is a constant, by
+    # simplifying: it takes seconds for exp(exp(exp(...))). A power by another name is not asked.
+    shown = form.replace(
+        lambda e: isinstance(e, (sympy.exp, sympy.Pow)) and bool(e.exp.free_symbols),
+        lambda e: power(sympy.E if isinstance(e, sympy.exp) else e.base, e.exp),
+    )
+    return str(printer.doprint(shown))
 
 
 @cache
-def _printer() -> Any:
+def _printer() -> tuple[Any, Any]:
+    """A printer, and the function that it prints as a power."""
     import sympy
     from sympy.printing.latex import LatexPrinter
+    from sympy.printing.precedence import PRECEDENCE
+
+    class Raised(sympy.Function):
+        nargs = 2
 
     class ForPeople(LatexPrinter):
+        def _print_Raised(self, power: Any, exp: str | None = None) -> str:
+            base, exponent = power.args
+            text = rf"{self.parenthesize(base, PRECEDENCE['Pow'])}^{{{self._print(exponent)}}}"
+            return text if exp is None else rf"\left({text}\right)^{{{exp}}}"
+
         def _print_Piecewise(self, piecewise: Any) -> str:
             *branches, (last, _) = _branches(piecewise, ())
             lines = [
@@ -159,7 +172,7 @@ def _printer() -> Any:
                 text = rf"x {_sign('>' if above else '<', closed)} {bound}"
             return r" \text{ and } ".join([text] * bool(bounds) + others)
 
-    return ForPeople({"ln_notation": False})
+    return ForPeople(), Raised
 
 
 def _sign(sign: str, closed: bool) -> str:

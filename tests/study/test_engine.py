@@ -129,7 +129,9 @@ def test_tuning_runs_are_judged_on_validation_rows():
     key = plan.RunKey("tune", "relu", 1e-2, 0)
     ((run,),) = engine.run([plan.Task("relu", (key,))])
     split = engine.problem.splits("tune")[0]
-    assert run.score * len(split.validation) == pytest.approx(round(run.score * len(split.validation)))
+    assert run.score * len(split.validation) == pytest.approx(
+        round(run.score * len(split.validation))
+    )
     assert len(run.contributions) == 0
 
 

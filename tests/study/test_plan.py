@@ -35,7 +35,9 @@ def test_every_row_is_tested_once_in_each_repetition(iris):
     for repetition in (splits[:5], splits[5:]):
         tested = np.concatenate([split.test for split in repetition])
         assert sorted(tested) == list(range(iris.rows))
-    assert any(not np.array_equal(a.test, b.test) for a, b in zip(splits[:5], splits[5:], strict=True))
+    assert any(
+        not np.array_equal(a.test, b.test) for a, b in zip(splits[:5], splits[5:], strict=True)
+    )
 
 
 def test_parts_of_a_split_are_disjoint_and_complete(iris):

@@ -47,7 +47,8 @@ def test_impossible_choices_are_one_line(change, words):
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("90", 90), ("90s", 90), ("5m", 300), ("1h30m", 5400), ("0.5m", 30), (7, 7)]
+    ("text", "seconds"),
+    [("90", 90), ("90s", 90), ("5m", 300), ("1h30m", 5400), ("0.5m", 30), (7, 7)],
 )
 def test_durations(text, seconds):
     assert parse_duration(text) == seconds

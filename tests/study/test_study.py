@@ -243,7 +243,12 @@ def test_arrays_frames_and_regression_go_the_same_way():
 def test_a_diverging_candidate_is_counted_and_does_not_win():
     study = compare(
         "diabetes",
-        **{**SMALL, "activations": ("exponential", "relu"), "learning_rates": (300.0,), "epochs": 30},
+        **{
+            **SMALL,
+            "activations": ("exponential", "relu"),
+            "learning_rates": (300.0,),
+            "epochs": 30,
+        },
     )
     rows = {row["activation"]: row for row in study.verdict["table"]}
     assert rows["exponential"]["diverged"] > 0
@@ -275,13 +280,26 @@ def test_generated_tables_either_work_or_get_one_line(rows, numbers, texts, clas
     rng = np.random.default_rng(seed)
     columns = {f"n</script>{i}": rng.standard_normal(rows) for i in range(numbers)}
     columns |= {f"t\n{i}": rng.choice(["a", "b", "ü", ""], rows) for i in range(texts)}
-    frame = pl.DataFrame(columns).with_columns(
-        pl.when(pl.Series(rng.random(rows) < missing)).then(None).otherwise(pl.all()).name.keep()
-    ) if columns else pl.DataFrame()
+    frame = (
+        pl.DataFrame(columns).with_columns(
+            pl.when(pl.Series(rng.random(rows) < missing))
+            .then(None)
+            .otherwise(pl.all())
+            .name.keep()
+        )
+        if columns
+        else pl.DataFrame()
+    )
     frame = frame.with_columns(pl.Series("y", rng.integers(0, classes, rows).astype(str)))
     try:
         study = compare(
-            frame, "y", activations=("relu",), hidden=(2,), epochs=1, seeds=2, learning_rates=(0.01,)
+            frame,
+            "y",
+            activations=("relu",),
+            hidden=(2,),
+            epochs=1,
+            seeds=2,
+            learning_rates=(0.01,),
         )
     except InputError as error:
         assert "\n" not in str(error)

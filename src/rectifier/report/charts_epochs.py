@@ -12,12 +12,14 @@ import numpy as np
 
 from rectifier.report import charts
 from rectifier.report.charts import PALETTE, colours, data, shorten, styled
+from rectifier.report.curves import ticks
 
 if TYPE_CHECKING:
     from rectifier.study.journal import Run
 
 TRAINING_LOSS, VALIDATION_LOSS, DEAD = range(3)  # the rows of Run.curves
 _POINTS = 60  # of a curve that are drawn; more than a panel has room for pixels
+_DECADES = 1e-3  # of the highest loss: the lowest that a logarithmic axis shows
 _LABEL_SIZE = 11
 _LABELLED = 7  # lines of the dead-unit chart with a name beside them
 
@@ -85,6 +87,7 @@ def shared_scale(curves: dict[str, Band]) -> Scale | None:
     starts = [float(b.high[np.isfinite(b.high)].max()) for b in finite if np.isfinite(b.high).any()]
     ends = [float(b.middle[np.isfinite(b.middle)][-1]) for b in finite]
     high = max(np.quantile(starts or ends, 0.75) * 1.1, float(np.quantile(ends, 0.75)))
+    low = max(low, _DECADES * float(high))  # a loss that falls to 1e-7 needs no more room
     logarithmic = bool(low > 0 and high / low > 8)
     if not high > low:
         low, high = low - 0.5 * abs(low) - 1e-6, high + 0.5 * abs(high) + 1e-6
@@ -132,7 +135,7 @@ def _panel(scale: Scale) -> Any:
         axis=alt.Axis(values=_ticks(scale), format="~g", **axis),
     )
     own, reference = alt.Chart(alt.NamedData("own")), alt.Chart(alt.NamedData("reference"))
-    dashed = {"color": PALETTE["baseline"], "strokeWidth": 1.2, "strokeDash": [3, 2]}
+    dashed = {"color": PALETTE["baseline"], "strokeWidth": 1, "strokeDash": [3, 2]}
     chart = alt.layer(
         own.mark_area().encode(x=x, y=y, y2="high:Q", color=colours("soft")),
         reference.mark_line(**dashed).encode(x=x, y="middle:Q"),
@@ -156,17 +159,11 @@ def _clipped(band: Band, scale: Scale) -> list[dict[str, Any]]:
 def _ticks(scale: Scale) -> list[float]:
     """Two or three round numbers inside the axis."""
     if not scale.logarithmic:
-        step = 10.0 ** np.floor(np.log10((scale.high - scale.low) / 2))
-        for factor in (1, 2, 5, 10):
-            count = np.floor(scale.high / (step * factor)) - np.ceil(scale.low / (step * factor))
-            if count <= 2:
-                break
-        first = np.ceil(scale.low / (step * factor))
-        return [float(f"{(first + i) * step * factor:.6g}") for i in range(int(count) + 1)]
+        return ticks(scale.low, scale.high, 3)
     powers = range(int(np.floor(np.log10(scale.low))), int(np.ceil(np.log10(scale.high))) + 1)
     for factors in ((1,), (1, 3), (1, 2, 5)):
-        ticks = [float(f"{f}e{p}") for p in powers for f in factors]
-        inside = [tick for tick in ticks if scale.low <= tick <= scale.high]
+        round_ones = [float(f"{f}e{p}") for p in powers for f in factors]
+        inside = [tick for tick in round_ones if scale.low <= tick <= scale.high]
         if len(inside) >= 2:
             break
     return inside[:: max(1, len(inside) // 3)]
@@ -184,11 +181,12 @@ def dead_units(
     The recommended activation, the baseline and those with most dead units carry their names.
     Returns the chart and the names; None when no activation had a dead unit to speak of.
     """
-    worst = {name: float(band.middle.max(initial=0.0)) for name, band in panels.items()}
+    shares = {name: band.middle.clip(0.0, 1.0) for name, band in panels.items()}
+    worst = {name: float(share.max(initial=0.0)) for name, share in shares.items()}
     if max(worst.values(), default=0.0) < 0.001:
         return None
     most = sorted(worst, key=lambda name: (-worst[name], name))
-    named = [name for name in (recommended, baseline) if name in panels]
+    named = [name for name in dict.fromkeys((recommended, baseline)) if name in panels]
     named += [n for n in most if n not in named and worst[n] >= 0.001][: _LABELLED - len(named)]
     top = max(worst.values())
     longest = 22 if width > 500 else 13
@@ -202,13 +200,13 @@ def dead_units(
         if name in named:
             special = {recommended: "accent", baseline: "baseline"}
             colour = "accent" if name == recommended else special.get(name, "other")
-        shares = [_short(100 * min(share, 1.0)) for share in band.middle]
+        percents = [_short(100 * share) for share in shares[name]]
         lines += [
             {"epoch": int(epoch), "share": share, "name": name, "colour": PALETTE[colour]}
-            for epoch, share in zip(band.epoch, shares, strict=True)
+            for epoch, share in zip(band.epoch, percents, strict=True)
         ]
         if name in named:
-            end = {"epoch": int(band.epoch[-1]), "share": shares[-1], "edge": epochs}
+            end = {"epoch": int(band.epoch[-1]), "share": percents[-1], "edge": epochs}
             ends.append({**end, "label": shorten(name, longest), "colour": PALETTE[colour]})
     a_pixel = 105 * top / height
     places = _apart([end["share"] / a_pixel for end in ends], 15.0, height)

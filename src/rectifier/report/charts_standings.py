@@ -50,7 +50,7 @@ def _rows(
     verdict: dict[str, Any], fields: tuple[str, str, str], scale: float, text: Any
 ) -> list[dict[str, Any]]:
     rows = []
-    for entry in verdict["table"]:
+    for rank, entry in enumerate(verdict["table"], 1):
         middle, low, high = (entry.get(field) for field in fields)
         if middle is None:
             continue
@@ -60,6 +60,7 @@ def _rows(
         rows.append(
             {
                 "name": name,
+                "rank": rank,
                 "middle": middle * scale,
                 "low": (middle if low is None else low) * scale,
                 "high": (middle if high is None else high) * scale,
@@ -67,7 +68,6 @@ def _rows(
                 "text": text(middle),
                 "colour": PALETTE["accent" if recommended else "baseline" if baseline else "other"],
                 "ink": PALETTE["accent" if recommended else "baseline" if baseline else "ink"],
-                "weight": "bold" if recommended else "normal",
             }
         )
     return rows
@@ -100,12 +100,13 @@ def _dots(
     if not rows:
         return None
     longest = 26 if width > 500 else 15
-    label = max(len(shorten(row["name"], longest)) for row in rows) * _LETTER + 16
+    labels = _labels(rows, longest)
+    label = max(map(len, labels)) * _LETTER + 16
     reference = [-zone, zone] if zone is not None and math.isfinite(zone) else []
     low, high = reach(rows, always + reference)
     for place, row in enumerate(rows):
         row["place"] = place
-        row["label"] = shorten(row["name"], longest)
+        row["label"] = labels[place]
         row["from"], row["to"] = max(row["low"], low), min(row["high"], high)
         row["side"] = "left" if row["middle"] < low else "right" if row["middle"] > high else ""
         if row["gain"] is not None and not low <= row["gain"] <= high:
@@ -156,6 +157,14 @@ def _dots(
     )
     chart = alt.layer(*layers).properties(width=plot, height=alt.Step(_ROW))
     return styled(chart)
+
+
+def _labels(rows: list[dict[str, Any]], longest: int) -> list[str]:
+    """The names, shortened; where that makes some alike, all with their rank before them."""
+    labels = [shorten(row["name"], longest) for row in rows]
+    if len(set(labels)) == len(labels):
+        return labels
+    return [f"{row['rank']}  {shorten(row['name'], longest - 4)}" for row in rows]
 
 
 def _arrows(rows: list[dict[str, Any]], y: Any) -> list[Any]:

@@ -101,7 +101,7 @@ def parameter_text(activation: Activation) -> str:
 
 def elsewhere(activation: Activation) -> list[Elsewhere]:
     """The frameworks' names for ``activation``, and where their defaults are not ours."""
-    ours = get(activation.name)
+    ours = activation.bind(**{p.name: p.default for p in activation.declared})
     rows = []
     for peer in activation.peers:
         theirs = get(peer.equals)

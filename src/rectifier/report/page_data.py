@@ -7,7 +7,7 @@ from typing import Any
 
 from rectifier.report.plain import count, percent, sentence, several, visible
 
-_FINDINGS = 40  # listed one by one
+_FINDINGS = 25  # listed one by one
 _CLASSES = 20
 _COLUMNS = 60
 _NAME = 80  # characters of a column's name

@@ -60,13 +60,15 @@ def verdict_section(
         gain = _with_unit(figures.difference(row["expected_gain"]), figures.step)
         facts += [
             (
-                f"measured over {baseline}",
+                f"measured gain over {baseline}",
                 _with_unit(figures.difference(row["difference"]), figures.step),
                 f"{confidence}: {interval}",
             ),
-            (f"expected over {baseline}", gain, "shrunk towards the others"),
+            (f"expected gain over {baseline}", gain, "shrunk towards the others"),
             (f"better than {baseline}", f"{chance(row['probability_better'])} likely", ""),
         ]
+    else:
+        facts += _rivals(verdict, figures)
     facts.append(("its learning rate", number(row["learning_rate"]), "chosen on validation rows"))
     tied = [visible(other, 60) for other in verdict["tied"]]
     serious = [
@@ -88,6 +90,27 @@ def verdict_section(
     }
 
 
+def _rivals(verdict: Mapping[str, Any], figures: Figures) -> list[tuple[str, str, str]]:
+    """What a reader asks who is told to keep the baseline: what else, and how sure is that?"""
+    facts = []
+    others = [r for r in verdict["table"] if r["activation"] != verdict["baseline"]]
+    best = max(others, key=lambda r: r["difference"] or 0.0, default=None)
+    if best is not None:
+        interval = figures.differences(best["difference_low"], best["difference_high"])
+        facts.append(
+            (
+                f"best of the others: {charts.shorten(best['activation'], 20)}",
+                _with_unit(figures.difference(best["difference"]), figures.step),
+                f"{percent(statistic(verdict, 'confidence', 0.95))}: {interval}",
+            )
+        )
+    seen = statistic(verdict, "detectable_difference")
+    if seen is not None:
+        size = _with_unit(_size(figures, seen), figures.step)
+        facts.append(("a study of this size detects", size, "in four cases of five"))
+    return facts
+
+
 def _with_unit(text: str, unit: str) -> str:
     return f"{text} {unit}" if unit and text != "–" else text
 
@@ -104,7 +127,7 @@ def board_section(
             if entry["activation"] == verdict["baseline"]
             else "",
             "rank": place,
-            "name": charts.shorten(entry["activation"], 34),
+            "name": entry["activation"],
             "cells": _cells(entry, figures, entry["activation"] == verdict["baseline"]),
         }
         for place, entry in enumerate(verdict["table"], 1)
@@ -168,6 +191,7 @@ def differences_section(verdict: Mapping[str, Any], figures: Figures) -> dict[st
         "confidence": percent(statistic(verdict, "confidence", 0.95)),
         "zone": "" if zone is None else _with_unit(_size(figures, zone), figures.step),
         "seen": "" if seen is None else _with_unit(_size(figures, seen), figures.step),
+        "greater": figures.metric.greater_is_better,
         "needed": "" if not needed else f"{needed:,}",
         "chart": charts.both(
             lambda width: charts_standings.differences(dict(verdict), figures, zone, width),

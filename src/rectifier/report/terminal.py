@@ -64,7 +64,7 @@ def _leaderboard(verdict: Mapping[str, Any], width: int) -> Table:
         (95, "interval", confidence, lambda row: figures.values(row["ci_low"], row["ci_high"])),
         (
             0,
-            f"over {visible(base, 14)}",
+            "gain",
             figures.step,
             lambda row: "" if row["activation"] == base else figures.difference(row["difference"]),
         ),
@@ -88,7 +88,7 @@ def _leaderboard(verdict: Mapping[str, Any], width: int) -> Table:
         (70, "blew", "up", lambda row: str(row["diverged"]) if row["diverged"] else ""),
     ]
     shown = [(f"{title}\n{unit}", cell) for least, title, unit, cell in columns if width >= least]
-    table = _table(caption="> recommended   = baseline", caption_justify="left")
+    table = _table(caption="> recommended   = baseline: gains are over it", caption_justify="left")
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("\nactivation", no_wrap=True, overflow="ellipsis", min_width=8, max_width=22)
     for title, _ in shown:

@@ -91,7 +91,9 @@ def study(
 
     listener = listener or Silence()
     check_splittable(table)
-    metric = get_metric(settings.metric, table.task) if settings.metric else default_metric(table.task)
+    metric = (
+        get_metric(settings.metric, table.task) if settings.metric else default_metric(table.task)
+    )
     settings = replace(settings, metric=metric.name).checked()
     journal = Journal(folder)
     try:

@@ -99,7 +99,9 @@ class LocalEngine:
             elapsed, epochs = time.perf_counter() - started, epochs + 1
         return compiling, elapsed / max(epochs, 1) * self.settings.epochs
 
-    def run(self, tasks: Sequence[Task], beat: Beat = lambda doing, share: None) -> Iterator[list[Run]]:
+    def run(
+        self, tasks: Sequence[Task], beat: Beat = lambda doing, share: None
+    ) -> Iterator[list[Run]]:
         """Trains the tasks in order, a task per device at once; yields the runs of each task."""
         for start in range(0, len(tasks), self.devices):
             group = list(tasks[start : start + self.devices])
@@ -158,7 +160,9 @@ class LocalEngine:
             gain = self._entries[key.activation].facts.gain or 1.0
             runs.append(self.network.initial(self.network.draw(rng), gain))
         layers = zip(*runs, strict=True)
-        return [(np.stack([k for k, _ in layer]), np.stack([b for _, b in layer])) for layer in layers]
+        return [
+            (np.stack([k for k, _ in layer]), np.stack([b for _, b in layer])) for layer in layers
+        ]
 
     def _order(self, group: list[Task], first: int) -> np.ndarray:
         """[devices x lanes, epochs a call, steps, batch] row numbers from epoch ``first`` on."""

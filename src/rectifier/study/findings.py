@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import shlex
 from collections.abc import Callable
@@ -47,8 +49,10 @@ def find(table: Table, rng: np.random.Generator) -> list[Finding]:
 
 
 def drop_option(*columns: str) -> str:
-    """The command-line option that leaves these columns out, quoted for the shell."""
-    return "--drop " + shlex.quote(",".join(columns))
+    """The command-line option that leaves these columns out, quoted for CSV and for the shell."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(columns)
+    return "--drop " + shlex.quote(line.getvalue())
 
 
 def _giveaways(table: Table, rng: np.random.Generator) -> list[Finding]:

@@ -100,9 +100,7 @@ class Journal:
     def close(self) -> None:
         self._database.close()
 
-    def claim(
-        self, identity: str, description: str, formulas: Mapping[str, str | None]
-    ) -> None:
+    def claim(self, identity: str, description: str, formulas: Mapping[str, str | None]) -> None:
         """Binds the journal to one study, or raises when it is another's.
 
         Args:

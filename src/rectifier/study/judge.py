@@ -60,7 +60,9 @@ def judge(
         baseline=settings.baseline,
         metric=metric,
         learning_rates=rates,
-        runs={name: _summary([r for (a, _), r in confirmed.items() if a == name]) for name in names},
+        runs={
+            name: _summary([r for (a, _), r in confirmed.items() if a == name]) for name in names
+        },
         warnings=[
             *(asdict(f) for f in inspection.findings if f.severity == "warning"),
             *_edge_warnings(rates, settings),

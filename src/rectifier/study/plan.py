@@ -112,7 +112,9 @@ def _strata(table: Table) -> np.ndarray:
     return ranks * min(10, max(1, table.rows // (2 * FOLDS))) // table.rows
 
 
-def batch_order(settings: Settings, phase: Phase, seed: int, fit: np.ndarray, epoch: int) -> np.ndarray:
+def batch_order(
+    settings: Settings, phase: Phase, seed: int, fit: np.ndarray, epoch: int
+) -> np.ndarray:
     """[steps * batch] row numbers in the order in which an epoch of one seed visits them.
 
     The same for every activation and learning rate. Rows that do not fill a batch sit this

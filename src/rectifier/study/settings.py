@@ -119,7 +119,9 @@ def parse_duration(text: str | float) -> float:
 
     if isinstance(text, (int, float)):
         return float(text)
-    match = re.fullmatch(r"\s*(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?\s*", text)
+    match = re.fullmatch(
+        r"\s*(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?\s*", text
+    )
     if match is None or not any(match.groups()):
         raise InputError(f"cannot read {text!r} as a time; write 90s, 5m or 1h30m")
     hours, minutes, seconds = (float(part or 0) for part in match.groups())

@@ -145,7 +145,8 @@ class _Pairs:
                 runs[one, later] = means.var(axis=-1, ddof=1) * (1 / seeds + TEST_TO_TRAIN)
                 continue
             influence = each.influence[one] - each.influence[later]
-            within = sum(_squares(part[one] - part[later]) for part in runs_apart)
+            apart = [_squares(part[one] - part[later]) for part in runs_apart]
+            within = np.sum(apart, axis=0)
             rows[one, later] = _squares(influence)
             unseen[one, later] = _furthest(influence, row_step) ** 2
             runs[one, later] = run_variance(means, within, rows[one, later]) / seeds
@@ -207,6 +208,8 @@ def _posterior(
     if typical == 0:
         certain = np.zeros((1, size - 1))
         return np.ones(1), np.array([seen @ seen / (size - 1)]), means[None, :], basis, certain
+    # Two activations that are one and the same would else prove that none ever differ.
+    variance = np.maximum(variance, 0.01 * typical)
     # Before the data: half the belief on "it makes no difference" (tau 0), the other half on all
     # degrees of shrinkage from 0 to 1 alike (Daniels 1999). Without the first half, one study in
     # four in which nothing differed ended in a "likely".

@@ -142,7 +142,9 @@ class Program:
         self.devices = len(devices)
         self._optimizer = optax.scale_by_adam()
         self._values = [_branch(on_jax.function(a.rule), a) for a in activations]
-        self._slopes = [_branch(partial(on_jax.derivative, a.rule), a, late=True) for a in activations]
+        self._slopes = [
+            _branch(partial(on_jax.derivative, a.rule), a, late=True) for a in activations
+        ]
         self._classes = np.issubdtype(targets.dtype, np.integer)
 
         mesh = Mesh(np.array(devices), ("device",))
@@ -192,7 +194,9 @@ class Program:
     def place(self, lanes: Lanes) -> Lanes:
         return jax.device_put(lanes, self._spread)
 
-    def advance(self, state: State, lanes: Lanes, order: np.ndarray, first: int, count: int) -> State:
+    def advance(
+        self, state: State, lanes: Lanes, order: np.ndarray, first: int, count: int
+    ) -> State:
         """Trains up to ``count`` more epochs from epoch ``first`` (0-based); ``state`` is used up.
 
         Args:
@@ -276,7 +280,8 @@ class Program:
         _, hidden = self.network.apply(weights, x, activation)
         needed = DEAD_SHARE * valid[0].sum()
         dead = [
-            ((jnp.abs(slope(z)) < DEAD_EPSILON) & valid[0][:, None]).sum(0) >= needed for z in hidden
+            ((jnp.abs(slope(z)) < DEAD_EPSILON) & valid[0][:, None]).sum(0) >= needed
+            for z in hidden
         ]
         return total / lane.valid.sum(), jnp.concatenate(dead).mean()
 

@@ -1,6 +1,6 @@
 // Sliders choose among curves that were drawn beforehand; nothing is computed here.
 "use strict";
-const states = JSON.parse(document.getElementById("states").textContent);
+const states = JSON.parse(document.getElementById("the-states").textContent);
 
 for (const entry of document.querySelectorAll("article.entry")) {
   const { sliders, states: drawn } = states[entry.id];
@@ -53,7 +53,7 @@ const filter = document.querySelector("form.filter");
 if (filter) {
   const squeeze = (text) => text.toLowerCase().replace(/[^a-z0-9]/g, "");
   const sift = () => {
-    const wanted = squeeze(filter.elements.find.value);
+    const wanted = squeeze(filter.elements.wanted.value);
     const kind = filter.elements.kind.value;
     let found = 0;
     for (const entry of document.querySelectorAll("article.entry")) {
@@ -62,7 +62,7 @@ if (filter) {
       document.querySelector(`[data-of="${entry.id}"]`).hidden = !fits;
       found += fits;
     }
-    document.getElementById("found").textContent = wanted || kind ? `${found} found` : "";
+    document.getElementById("the-count").textContent = wanted || kind ? `${found} found` : "";
   };
   filter.addEventListener("input", sift);
   filter.addEventListener("submit", (event) => event.preventDefault());

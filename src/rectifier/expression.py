@@ -12,8 +12,8 @@ No code of the user's is ever executed:
    empty ``__builtins__`` (:func:`rectifier.ops.rule.speak`), so no name leads out of it.
 
 Sizes are bounded as well: of the text, of its nesting, of every constant on the way (so no
-tower of powers is ever computed), and of the cases that ``where``, ``max`` and ``min`` unfold
-into, so that SymPy answers at once for whatever is accepted.
+tower of powers is ever computed), and of the operations it unfolds into, so that SymPy answers
+at once for whatever is accepted.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from rectifier.ops import words
 from rectifier.ops.compounds import COMPOUNDS
 from rectifier.trees import as_function, as_textbook, call, called, constant, names, negative
 from rectifier.trees import number as number_tree
-from rectifier.trees import size_in_cases
+from rectifier.trees import size_written_out
 
 _LONGEST = 500  # characters; the longest published activation needs fewer than 200
 _DEEPEST = 100  # nested operations: a sum of 100 terms
 _LARGEST_POWER = 64  # x**64 overflows float32 beyond |x| = 4; nobody means more
 _LARGEST_NUMBER = 1e30  # leaves float32 room to multiply
-_MOST_CASES = 600  # operations once max and min are written out as cases
+_LARGEST = 600  # operations; SymPy takes a second for nested formulas of twice that
 
 _NO_ARITHMETIC = re.compile(r"[^A-Za-z0-9_+\-*/().,<>=\s]")
 
@@ -134,10 +134,9 @@ class Formula:
             if not _NAME.fullmatch(name) or name in taken:
                 raise FormulaError(f"{name!r} cannot be the name of a parameter")
         self.tree = self._rebuild(_parse(self.text), 0)
-        if size_in_cases(self.tree) > _MOST_CASES:
+        if size_written_out(self.tree) > _LARGEST:
             raise FormulaError(
-                "the formula branches too often: written out as cases it has more than "
-                f"{_MOST_CASES} operations"
+                f"the formula is too intricate: written out it has more than {_LARGEST} operations"
             )
 
     @property

@@ -16,6 +16,7 @@ from rectifier.ops import on_numpy, words
 from rectifier.ops.compounds import COMPOUNDS
 from rectifier.ops.rule import speak
 
+_TWICE = ("maximum", "minimum", "relu", "sinh", "cosh", "tan")
 CORNERED = ("where", "maximum", "minimum", "relu", "absolute", "sign")  # words with a corner
 
 
@@ -66,10 +67,11 @@ def constant(tree: ast.expr) -> float | None:
     return float("nan") if isinstance(value, complex) else float(value)
 
 
-def size_in_cases(tree: ast.expr) -> int:
-    """Operations of a formula in which every max and min is written as two cases."""
-    size = 1 + sum(size_in_cases(p) for p in ast.iter_child_nodes(tree) if isinstance(p, ast.expr))
-    return 2 * size if called(tree) in ("maximum", "minimum", "relu") else size
+def size_written_out(tree: ast.expr) -> int:
+    """Operations of a formula once the words that name their argument twice are written out."""
+    parts = (p for p in ast.iter_child_nodes(tree) if isinstance(p, ast.expr))
+    size = 1 + sum(size_written_out(p) for p in parts)
+    return 2 * size if called(tree) in _TWICE else size
 
 
 def as_function(

@@ -33,15 +33,18 @@ class Exact:
                  for n, h in zip(finite, self.high)]
             )
 
-    def ulps(self, got: np.ndarray) -> np.ndarray:
+    def ulps(self, got: np.ndarray, floor: float | np.ndarray = 0.0) -> np.ndarray:
         """Distance of ``got`` from the exact numbers, in units in the last place of its dtype.
 
         A result that overflows where it should is 0 away; NaN and a wrong overflow are ``inf``.
+
+        Args:
+            floor: the least unit, for where a result cannot have digits of its own.
         """
         dtype = got.dtype
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             rounded = self.high.astype(dtype)
-            unit = np.spacing(np.abs(rounded)).astype(np.float64)
+            unit = np.maximum(np.spacing(np.abs(rounded)).astype(np.float64), floor)
             away = np.abs((got.astype(np.float64) - self.high) - self.low) / unit
         same_end = np.isinf(rounded) & (got == rounded)
         return np.where(same_end, 0.0, np.where(np.isfinite(away), away, np.inf))
@@ -50,7 +53,7 @@ class Exact:
 @cache
 def _functions(text: str) -> tuple[Callable[..., mpmath.mpf], Callable[..., mpmath.mpf]]:
     formula = rf.get(text).formula
-    return tuple(sympy.lambdify(X, f, "mpmath") for f in (formula, formula.diff(X)))  # type: ignore[return-value]
+    return sympy.lambdify(X, formula, "mpmath"), sympy.lambdify(X, formula.diff(X), "mpmath")
 
 
 def _digits(x: float) -> int:
@@ -59,8 +62,8 @@ def _digits(x: float) -> int:
     beside_one = 0.44 * size if size <= 800 else 0.0
     beside_one += 0.22 * size**2 if size <= 40 else 0.0
     beside_one += 0.035 * size**3 if size <= 24 else 0.0
-    magnitude = abs(math.log10(size)) if size else 0.0
-    return int(45 + beside_one + 2 * magnitude)
+    magnitude = math.log10(size) if size else 0.0
+    return int(45 + beside_one + max(2 * magnitude, -magnitude))
 
 
 def _settled(function: Callable[..., mpmath.mpf], x: float) -> mpmath.mpf:

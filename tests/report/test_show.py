@@ -51,9 +51,8 @@ def test_list_has_every_entry_and_fits(entries):
     assert [line.split()[0] for line in lines[2:]] == rf.names()
     assert "\x1b" not in text  # plain where it is no terminal
     row = next(line for line in lines if line.startswith("leaky_relu"))
-    assert row.split() == ["leaky_relu", "non-linear", "(-∞,", "∞)", "yes", "kinks"] + [
-        "negative_slope=0.01"
-    ]
+    assert row.split()[:6] == ["leaky_relu", "non-linear", "(-∞,", "∞)", "yes", "kinks"]
+    assert row.rstrip().endswith("negative_slope=0.01")
 
 
 def test_list_in_ascii(entries):
@@ -146,14 +145,10 @@ def test_show_of_the_users_own():
     assert "where(x < 0, b * sin(x), x)" in text
 
 
-def test_markup_in_a_formula_is_not_markup():
-    assert "[bold]" in _printed(show_with_summary("[bold]x[/bold]"))
-
-
-def show_with_summary(summary):
+def test_markup_is_shown_and_not_obeyed():
     odd = activation_from_formula("odd", "x * x", {})
-    odd.summary = summary
-    return show(odd)
+    odd.summary = "[bold]x[/bold]"
+    assert "[bold]x[/bold]" in _printed(show(odd))
 
 
 @pytest.mark.parametrize(

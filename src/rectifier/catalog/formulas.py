@@ -46,11 +46,12 @@ def activation_from_formula(name: str, text: str, parameters: Mapping[str, float
         if isinstance(node, ast.Compare):
             for side in (node.left, node.comparators[0]):
                 compared = as_function(side, formula.parameters)
-                refuse_undefined(compared, defaults, repr(ast.unparse(side)))
+                refuse_undefined(compared, defaults, repr(ast.unparse(side)[:60]))
     value = formula.function()
-    refuse_undefined(value, defaults, repr(formula.text))
+    shown = repr(formula.text[:60])
+    refuse_undefined(value, defaults, shown)
     slope = as_function(differentiate(formula.tree), formula.parameters)
-    refuse_undefined(slope, defaults, f"the derivative of {formula.text!r}")
+    refuse_undefined(slope, defaults, f"the derivative of {shown}")
     low, high = finite_stretch(slope, defaults)
     cornered = bool(words_of(formula.tree) & {*CORNERED})
     value = _bound(_value, _inner=value)

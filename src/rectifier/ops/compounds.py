@@ -8,15 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rectifier.ops.words import absolute, cos, exp, log, log1p, maximum, sin, where
+from rectifier.ops.words import absolute, cos, exp, log, log1p, maximum, sin
 
 
 def _relu(u: Any) -> Any:
-    return maximum(u, 0.0)
-
-
-def _relu_textbook(u: Any) -> Any:
-    return where(u > 0, u, 0)
+    return maximum(u, 0)
 
 
 def _softplus(u: Any) -> Any:
@@ -44,7 +40,7 @@ def _square(u: Any) -> Any:
 
 
 COMPOUNDS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
-    "relu": (_relu, _relu_textbook),
+    "relu": (_relu, _relu),
     "softplus": (_softplus, _softplus_textbook),
     "sinh": (_sinh, _sinh),
     "cosh": (_cosh, _cosh),

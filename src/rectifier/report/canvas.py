@@ -106,7 +106,8 @@ class _Field:
         upright, flat, cross = "│─┼" if self.unicode else "|-+"
         out = []
         for row in range(self.rows):
-            text = Text(f"{labels.get(row, ''):>6} ", style=QUIET, no_wrap=True)
+            text = Text(no_wrap=True)  # no style of its own: dim labels would dim the curves too
+            text.append(f"{labels.get(row, ''):>6} ", QUIET)
             for column in range(self.columns):
                 on_axis = (row == zero_row) + 2 * (column == zero_column)
                 if (row, column) in self.glyphs:

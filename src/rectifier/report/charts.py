@@ -18,6 +18,7 @@ import vl_convert
 from markupsafe import Markup
 
 from rectifier.report.curves import draw, fitted, thinned
+from rectifier.report.plain import visible
 
 if TYPE_CHECKING:
     from rectifier.activation import Activation
@@ -127,8 +128,17 @@ def specification(chart: Any) -> dict[str, Any]:
 
 
 def data(rows: list[dict[str, Any]]) -> Any:
-    """Records as a chart's data: as JSON text, which altair need not walk through (10x faster)."""
-    return alt.InlineData(values=json.dumps(rows, allow_nan=False), format=alt.JsonDataFormat(type="json"))
+    """Records as a chart's data: as JSON text, which altair need not walk through (10x faster).
+
+    Texts are made visible: a lone surrogate among them would abort the whole process inside
+    vl-convert.
+    """
+    shown = [
+        {key: visible(item) if isinstance(item, str) else item for key, item in row.items()}
+        for row in rows
+    ]
+    values = json.dumps(shown, allow_nan=False)
+    return alt.InlineData(values=values, format=alt.JsonDataFormat(type="json"))
 
 
 def colours(field: str = "colour") -> Any:
@@ -138,6 +148,7 @@ def colours(field: str = "colour") -> Any:
 
 def shorten(name: str, longest: int) -> str:
     """``name`` cut in the middle: the end holds the parameters, the start the name."""
+    name = visible(name)
     if len(name) <= longest:
         return name
     head = (longest - 1 + 1) // 2

@@ -84,7 +84,7 @@ def fact_rows(activation: Activation) -> list[tuple[str, str]]:
         steepest = "none, it jumps"
     rows.append(("Lipschitz", steepest))
     if activation.elementwise:
-        rows.append(("odd", _yes(facts.zero_centred)))
+        rows.append(("zero-centred", _yes(facts.zero_centred)))
     if facts.gain is not None:
         rows.append(("gain", number(facts.gain)))
     if activation.elementwise:

@@ -78,7 +78,10 @@ def sweep(activation: Activation) -> Sweep:
 
 def _state(activation: Activation, reach: float) -> State:
     values = value_at(activation, np.linspace(-reach, reach, 41))
-    return State(activation, draw(activation, reach), bool(np.isfinite(values).all()))
+    if np.isfinite(values).all():
+        return State(activation, draw(activation, reach), True)
+    nothing = Curve((), ())  # the square root of a negative parameter: no curve, no facts
+    return State(activation, Drawing(activation, reach, nothing, nothing), False)
 
 
 def _slider(parameter: Parameter, value: float, steps: int, typed: bool) -> Slider:

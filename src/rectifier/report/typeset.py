@@ -223,9 +223,14 @@ def as_mathml(formula: Formula) -> str:
     return f'<math display="block"><mrow>{_LEFT[formula.left]}<mo>=</mo>{right}</mrow></math>'
 
 
+# "x tanh": a thin space where a factor is followed by the name of a function
+_TIMES_A_WORD = re.compile(r"(<mo>&InvisibleTimes;</mo>)((?:<mrow>)*<mi>[a-z]{2,}</mi>)")
+
+
 def _mathml(expression: Any) -> str:
     text = str(_mathml_printer().doprint(_tidy(expression)))
-    return text.replace("<mo>-</mo>", "<mo>−</mo>").replace("<mn>-", "<mn>−")
+    text = text.replace("<mo>-</mo>", "<mo>−</mo>").replace("<mn>-", "<mn>−")
+    return _TIMES_A_WORD.sub(r'\1<mspace width="0.17em"/>\2', text)
 
 
 def _mathml_row(case: Case) -> str:

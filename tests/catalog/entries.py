@@ -1,0 +1,68 @@
+"""What the catalogue's tests run over: every name, and other parameter values of those that
+have parameters."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import rectifier as rf
+
+ELEMENTWISE = [name for name in rf.names() if rf.get(name).elementwise]
+ALONG_AXIS = [name for name in rf.names() if not rf.get(name).elementwise]
+
+# A new entry with parameters belongs here; test_names says so.
+VARIANTS = {
+    "relu": [
+        "relu(negative_slope=0.25)",
+        "relu(negative_slope=1)",
+        "relu(max_value=6)",
+        "relu(threshold=1)",
+        "relu(max_value=1, threshold=2)",
+        "relu(negative_slope=0.5, max_value=4, threshold=1)",
+    ],
+    "leaky_relu": [f"leaky_relu(negative_slope={a})" for a in (0.2, 0, 1, -1, 2)],
+    "elu": [f"elu(alpha={a})" for a in (0, 0.5, 2)],
+    "celu": [f"celu(alpha={a})" for a in (0.5, 3)],
+    "softplus": [f"softplus(beta={b})" for b in (0.5, 3)],
+    "squareplus": [f"squareplus(b={b})" for b in (0.01, 1, 100)],
+    "hard_sigmoid": ["hard_sigmoid(slope=0.2)", "hard_sigmoid(slope=0.25, offset=0.25)"],
+    "hard_tanh": ["hard_tanh(min_val=-2, max_val=0.5)", "hard_tanh(min_val=0, max_val=6)"],
+    "sine": ["sine(frequency=30)", "sine(frequency=0.5)"],
+    "softmax": ["softmax(axis=0)"],
+    "log_softmax": ["log_softmax(axis=0)"],
+}
+OTHERS = [text for name in ELEMENTWISE for text in VARIANTS.get(name, [])]
+
+_EXTREMES = [1e-3, 0.1, 0.5, 1, 2, 3, 6, 10, 16.6, 17.3, 20, 50, 80, 87, 88, 88.7, 89, 90, 100]
+_EXTREMES += [103, 104, 110, 150, 200, 300, 400, 1e4, 1e10, 1e30, 1e38]
+
+
+def around(places: tuple[float, ...], dtype: type) -> np.ndarray:
+    """Each place and its neighbours on both sides."""
+    at = np.array(places, dtype)
+    return np.concatenate([np.nextafter(at, dtype(-np.inf)), at, np.nextafter(at, dtype(np.inf))])
+
+
+def float32_points(text: str, count: int = 600) -> np.ndarray:
+    """A stride through all finite float32, more between 1e-6 and 150, and the hard places."""
+    strided = np.linspace(0, 0x7F7FFFFF, count).astype(np.uint32).view(np.float32)
+    random = np.random.default_rng(20)
+    spread = np.exp(random.uniform(-14, 5, count // 2)).astype(np.float32)
+    tiny = np.array([0.0, 2**-149, 1e-44, 1e-40, 2**-126, 1e-20], np.float32)
+    side = np.concatenate([strided, spread, tiny, np.array(_EXTREMES, np.float32)])
+    kinks = around(rf.get(text).facts.kinks, np.float32)
+    return np.unique(np.concatenate([-side, side, kinks]))
+
+
+def float64_points(text: str, count: int = 150) -> np.ndarray:
+    """float64 between 1e-8 and 800, and the hard places."""
+    random = np.random.default_rng(64)
+    spread = np.exp(random.uniform(-18, 6.7, count))
+    side = np.concatenate([spread, random.uniform(0, 30, count), _EXTREMES, [5e-324, 1e-310, 1e300]])
+    return np.unique(np.concatenate([-side, side, around(rf.get(text).facts.kinks, np.float64)]))
+
+
+def float16_points(text: str, count: int = 150) -> np.ndarray:
+    """A stride through all finite float16, and the kinks."""
+    side = np.linspace(0, 0x7BFF, count).astype(np.uint16).view(np.float16)
+    return np.unique(np.concatenate([-side, side, around(rf.get(text).facts.kinks, np.float16)]))

@@ -120,7 +120,8 @@ def compare(
         console.print(terminal.leaderboard(done.verdict))
         for warning in terminal.warnings(done.verdict):
             console.print(warning)
-    Console(highlight=False).print(terminal.verdict_line(done.verdict))
+    last = Console(highlight=False)
+    last.print(terminal.verdict_line(done.verdict), soft_wrap=not last.is_terminal)
     console.print(f"Report: {folder / 'report.html'}", highlight=False, markup=False)
 
 

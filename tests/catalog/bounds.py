@@ -55,8 +55,8 @@ ROOT_OF_DERIVATIVE = {"gelu": -0.7518, "gelu_tanh": -0.7524, "mish": -1.1925, "s
 
 
 def root_floor(name: str, points: np.ndarray, dtype: type) -> np.ndarray:
-    """The least unit for f' at ``points``: that of 1/4 within 1/2 of its root."""
-    near = np.abs(points - ROOT_OF_DERIVATIVE.get(name, np.inf)) < 0.5
+    """The least unit for f' at ``points``: that of 1/4 within 1 of its root."""
+    near = np.abs(points - ROOT_OF_DERIVATIVE.get(name, np.inf)) < 1
     return np.where(near, np.spacing(dtype(0.25)), 0.0)
 
 
@@ -75,4 +75,4 @@ def amplified(name: str, points: np.ndarray, parameters: tuple[float, ...]) -> n
         return np.zeros(points.shape)
     within = np.clip(points.astype(np.float64), -1e4, 1e4)
     argument = np.abs(_ARGUMENTS[name](within, *parameters))
-    return 2 * np.where(argument < 1000, argument, 0.0)
+    return 3 * np.where(argument < 1000, argument, 0.0)  # of a few roundings each

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shutil
@@ -47,7 +48,7 @@ def test_nothing_is_fetched(name, request):
     assert all(link.startswith("#") for link in re.findall(r'<[^>]*\bhref="([^"]*)"', text))
     assert not re.search(r"@import|\burl\(", text)
     assert not re.search(r"https?:|//cdn|xmlns", text)
-    assert "default-src 'none'" in text
+    assert "default-src 'none'" in html.unescape(text)
 
 
 def test_every_number_of_the_leaderboard_is_there(usual):
@@ -79,7 +80,7 @@ def test_hostile_names_are_text(hostile):
     assert hostile.count("<script") == 2
     assert "&lt;/script&gt;&lt;script&gt;alert(1)" in hostile
     assert not re.search(r"[\u202a-\u202e\u2066-\u2069\u200f\x00\x07\x1b]", hostile)
-    assert "{{" not in re.sub(r"markup.{0,40}", "", hostile)
+    assert "{{ 7 * 7 }} {% raw %}" in hostile  # a name is no template
     hostile.encode("utf-8")  # the lone surrogate is spelt out
 
 

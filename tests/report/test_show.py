@@ -123,7 +123,7 @@ def test_show_at_other_parameters():
     text = _printed(show(rf.get("leaky_relu", negative_slope=0.2)))
     assert text.startswith("leaky_relu(negative_slope=0.2)")
     assert "0.2⋅x" in text
-    assert "f′(0)      0.2, at the kink" in text
+    assert "f′(0)         0.2, at the kink" in text
     lines = {line.split()[0]: line for line in text.splitlines() if line.strip()}
     assert "≠ leaky_relu(negative_slope=0.2), as above" in lines["keras.activations.leaky_relu"]
     assert "as above" not in lines["keras.layers.LeakyReLU"]

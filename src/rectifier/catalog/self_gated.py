@@ -121,8 +121,7 @@ def _silu_value(x: Any) -> Any:
 
 
 def _silu_derivative(x: Any) -> Any:
-    gate = sigmoid(x)
-    return gate + product(x, gate * sigmoid(-x))
+    return product(sigmoid(x), 1 + product(x, sigmoid(-x)))
 
 
 SILU = Activation(

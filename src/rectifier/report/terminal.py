@@ -11,6 +11,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -42,64 +43,68 @@ _STRENGTHS = {"proven": "bold green", "likely": "bold cyan", "no matter": "bold"
 _FINDINGS, _CLASSES, _COLUMNS = 20, 12, 30  # lines of each list
 
 Row = Mapping[str, Any]
+Cell = Callable[[Row], str]
 
 
 def leaderboard(verdict: Mapping[str, Any]) -> RenderableType:
     """Every activation in the verdict's order, for consoles of any width; never over 100.
 
     The recommended one is marked ``>``, the baseline ``=``; "blew up" are runs that diverged.
-    Below 95 characters the interval of the mean is left out, below 70 all but the mean, the
-    difference and the chance.
+    Where there is no room for all columns, the least needed are left out.
     """
-    return _Fitted(lambda width: _leaderboard(verdict, width))
+    full = _leaderboard_columns(verdict)
+    return _Fitted(
+        [
+            _leaderboard(verdict, {title: full[title] for title in full if title not in dropped})
+            for dropped in (_DISPENSABLE[:count] for count in range(len(_DISPENSABLE) + 1))
+        ]
+    )
 
 
-def _leaderboard(verdict: Mapping[str, Any], width: int) -> Table:
+_DISPENSABLE = ("interval of mean", "rate", "blew up", "dead units", "interval of gain")
+
+
+def _leaderboard_columns(verdict: Mapping[str, Any]) -> dict[str, tuple[str, str, Cell]]:
+    """``{column: (heading, second line of it, what a row shows)}``."""
     figures = Figures(get_metric(verdict["metric"], verdict["data"]["task"]))
-    base = verdict["baseline"]
     confidence = _confidence(verdict)
-    columns: list[tuple[int, str, str, Callable[[Row], str]]] = [
-        (70, "rate", "", lambda row: number(row["learning_rate"])),
-        (0, figures.name, figures.unit, lambda row: figures.value(row["mean"])),
-        (95, "interval", confidence, lambda row: figures.values(row["ci_low"], row["ci_high"])),
-        (
-            0,
-            "gain",
-            figures.step,
-            lambda row: "" if row["activation"] == base else figures.difference(row["difference"]),
-        ),
-        (
-            70,
-            "interval",
-            confidence,
-            lambda row: (
-                ""
-                if row["activation"] == base
-                else figures.differences(row["difference_low"], row["difference_high"])
-            ),
-        ),
-        (
-            0,
-            "chance",
-            "better",
-            lambda row: "" if row["activation"] == base else chance(row["probability_better"]),
-        ),
-        (70, "dead", "units", lambda row: percent(row["dead_fraction"])),
-        (70, "blew", "up", lambda row: str(row["diverged"]) if row["diverged"] else ""),
-    ]
-    shown = [(f"{title}\n{unit}", cell) for least, title, unit, cell in columns if width >= least]
-    table = _table(caption="> recommended   = baseline: gains are over it", caption_justify="left")
+
+    def of_others(cell: Cell) -> Cell:
+        return lambda row: "" if row["activation"] == verdict["baseline"] else cell(row)
+
+    def interval_of_gain(row: Row) -> str:
+        return figures.differences(row["difference_low"], row["difference_high"])
+
+    def interval_of_mean(row: Row) -> str:
+        return figures.values(row["ci_low"], row["ci_high"])
+
+    return {
+        "rate": ("rate", "", lambda row: number(row["learning_rate"])),
+        "mean": (figures.name, figures.unit, lambda row: figures.value(row["mean"])),
+        "interval of mean": ("interval", confidence, interval_of_mean),
+        "gain": ("gain", figures.step, of_others(lambda r: figures.difference(r["difference"]))),
+        "interval of gain": ("interval", confidence, of_others(interval_of_gain)),
+        "better": ("chance", "better", of_others(lambda row: chance(row["probability_better"]))),
+        "dead units": ("dead", "units", lambda row: percent(row["dead_fraction"])),
+        "blew up": ("blew", "up", lambda row: str(row["diverged"]) if row["diverged"] else ""),
+    }
+
+
+def _leaderboard(verdict: Mapping[str, Any], columns: Mapping[str, tuple[str, str, Cell]]) -> Table:
+    caption = "> recommended   = baseline: gains are over it"
+    table = _table(caption=caption, caption_justify="left")
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("\nactivation", no_wrap=True, overflow="ellipsis", min_width=8, max_width=22)
-    for title, _ in shown:
-        table.add_column(title, justify="right", no_wrap=True, overflow="ellipsis")
+    for title, second, _ in columns.values():
+        heading = f"{title}\n{second}"
+        table.add_column(heading, justify="right", no_wrap=True, overflow="ellipsis")
     for place, row in enumerate(verdict["table"], 1):
         mark, style = f"{place}  ", ""
         if row["activation"] == verdict["recommended"]:
             mark, style = f"{place} >", "bold green"
-        elif row["activation"] == base:
+        elif row["activation"] == verdict["baseline"]:
             mark, style = f"{place} =", "yellow"
-        cells = [_plain(cell(row)) for _, cell in shown]
+        cells = [_plain(cell(row)) for _, _, cell in columns.values()]
         table.add_row(Text(mark), Text(visible(row["activation"], 60)), *cells, style=style)
     return table
 
@@ -125,12 +130,12 @@ def warnings(verdict: Mapping[str, Any], most: int = 5) -> list[Text]:
 
 def findings(inspection: Mapping[str, Any]) -> RenderableType:
     """What a comparison says of its table beforehand: the summary and the findings."""
-    return _Fitted(lambda width: Group(*_summary(inspection)))
+    return _Fitted([Group(*_summary(inspection))])
 
 
 def inspection(inspection: Mapping[str, Any]) -> RenderableType:
     """What ``rectifier inspect`` prints: findings, classes, columns, negative values."""
-    return _Fitted(lambda width: Group(*_summary(inspection), *_details(inspection, width)))
+    return _Fitted([Group(*_summary(inspection), *_details(inspection))])
 
 
 def _summary(inspection: Mapping[str, Any]) -> list[RenderableType]:
@@ -143,12 +148,12 @@ def _summary(inspection: Mapping[str, Any]) -> list[RenderableType]:
     ]
 
 
-def _details(inspection: Mapping[str, Any], width: int) -> list[RenderableType]:
+def _details(inspection: Mapping[str, Any]) -> list[RenderableType]:
     parts: list[RenderableType] = []
     if inspection.get("classes"):
         parts += [_classes(inspection), Text("")]
     if inspection.get("columns"):
-        parts += [_columns(inspection, width), Text("")]
+        parts += [_Fitted([_columns(inspection, 7), _columns(inspection, 4)]), Text("")]
     parts.append(_plain(sentence(inspection.get("negative_sentence", ""))))
     components = [percent(share) for share in inspection.get("pca", ())]
     if components:
@@ -160,14 +165,18 @@ def _details(inspection: Mapping[str, Any], width: int) -> list[RenderableType]:
 
 
 class _Fitted:
-    """Built for the width of the console that prints it, but never wider than 100."""
+    """The first of several renderables that fits the console, in at most 100 characters."""
 
-    def __init__(self, build: Callable[[int], RenderableType]) -> None:
-        self._build = build
+    def __init__(self, candidates: Sequence[RenderableType]) -> None:
+        self._candidates = candidates
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = min(options.max_width, WIDTH)
-        yield from console.render(self._build(width), options.update_width(width))
+        unlimited = options.update_width(10 * WIDTH)
+        for chosen in self._candidates:
+            if Measurement.get(console, unlimited, chosen).maximum <= width:
+                break
+        yield from console.render(chosen, options.update_width(width))
 
 
 def _listed_findings(items: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
@@ -204,8 +213,8 @@ def _classes(inspection: Mapping[str, Any]) -> Table:
     return table
 
 
-def _columns(inspection: Mapping[str, Any], width: int) -> Table:
-    """A line a column; below 80 characters without example and signs."""
+def _columns(inspection: Mapping[str, Any], shown: int) -> Table:
+    """A line a column of the table, in the first ``shown`` of our own seven columns."""
     signs = {item["column"]: item for item in inspection.get("negative_share", ())}
     columns = list(inspection["columns"])
     table = _table()
@@ -213,9 +222,9 @@ def _columns(inspection: Mapping[str, Any], width: int) -> Table:
     table.add_column("\nkind", no_wrap=True, overflow="ellipsis", max_width=20)
     for title in ("\nmissing", "\ndistinct"):
         table.add_column(title, justify="right", no_wrap=True)
-    if width >= 80:
-        table.add_column("negative\nas it is", justify="right", no_wrap=True)
-        table.add_column("negative\nscaled", justify="right", no_wrap=True)
+    for title in ("negative\nas it is", "negative\nscaled")[: shown - 4]:
+        table.add_column(title, justify="right", no_wrap=True)
+    if shown == 7:
         table.add_column("\nexample", no_wrap=True, overflow="ellipsis", max_width=14)
     for column in columns[:_COLUMNS]:
         sign = signs.get(column["name"], {})
@@ -228,7 +237,7 @@ def _columns(inspection: Mapping[str, Any], width: int) -> Table:
             _plain(percent(sign.get("scaled"))),
             Text(visible(column["example"], 40)),
         ]
-        table.add_row(*cells[: len(table.columns)])
+        table.add_row(*cells[:shown])
     if len(columns) > _COLUMNS:
         table.add_row(Text(f"and {len(columns) - _COLUMNS} more; --json lists all"))
     return table

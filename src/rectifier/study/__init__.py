@@ -121,7 +121,8 @@ def study(
         wanted = {key for task in (*tuning, *final) for key in task.runs}
         runs = [run for run in journal.runs() if run.key in wanted]
         tested = [split.test for split in splits(table, "confirm", settings.seeds, settings.seed)]
-        return judge(table, settings, metric, inspection, runs, chosen, tested, command)
+        facts = {"command": command, "inputs": journal.recall("inputs")}
+        return judge(table, settings, metric, inspection, runs, chosen, tested, facts)
     finally:
         journal.close()
 
@@ -155,6 +156,7 @@ class _Team:
                 },
             )
             self._engine = LocalEngine(problem, settings, self.lanes)
+            self._journal.remember(inputs=self._engine.network.inputs)
         return self._engine
 
     def cost(self) -> tuple[float, float, int]:

@@ -38,7 +38,7 @@ def judge(
     runs: Sequence[Run],
     rates: Mapping[str, float],
     tested: Sequence[np.ndarray],
-    command: str,
+    facts: Mapping[str, Any],
 ) -> Outcome:
     """The outcome of finished runs.
 
@@ -46,6 +46,7 @@ def judge(
         runs: every run of the plan, both phases.
         rates: chosen learning rate of each activation.
         tested: test rows of each confirming seed.
+        facts: what else belongs to the settings: the command, the network's inputs.
     """
     from rectifier.study import Outcome
 
@@ -68,7 +69,7 @@ def judge(
             *_edge_warnings(rates, settings),
         ],
         data=_data(table),
-        settings=_settings(table, settings, runs, command),
+        settings=_settings(table, settings, runs, facts),
         cost={name: _plainness(name) for name in names},
         method=settings.interval,
     )
@@ -123,15 +124,14 @@ def _data(table: Table) -> dict[str, Any]:
 
 
 def _settings(
-    table: Table, settings: Settings, runs: Sequence[Run], command: str
+    table: Table, settings: Settings, runs: Sequence[Run], facts: Mapping[str, Any]
 ) -> dict[str, Any]:
     import rectifier
     from rectifier.study.train import DEAD_EPSILON
 
     return {
-        "command": command,
+        **facts,
         **asdict(settings),
-        "inputs": len(table.columns),
         "outputs": max(1, len(table.classes)),
         "optimizer": "adam",
         "folds": FOLDS,

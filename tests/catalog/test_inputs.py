@@ -1,0 +1,179 @@
+"""Forms of input: shapes, strides, orders, bytes, scalars, ``out=``, and what is refused."""
+
+from __future__ import annotations
+
+import entries
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import rectifier as rf
+from rectifier.errors import InputError, ParameterError
+
+GRID = np.linspace(-4, 4, 24).astype(np.float32)
+EVERY = entries.ELEMENTWISE
+
+
+def frozen(array: np.ndarray) -> np.ndarray:
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+FORMS = {
+    "empty": GRID[:0],
+    "empty, two axes": GRID[:0].reshape(0, 3),
+    "0-d": np.array(0.5, np.float32),
+    "strided": GRID[::3],
+    "backwards": GRID[::-1],
+    "read-only": frozen(GRID),
+    "Fortran order": np.asfortranarray(GRID.reshape(4, 6)),
+    "transposed": GRID.reshape(4, 6).T,
+    "broadcast": np.broadcast_to(GRID[:4], (5, 4)),
+    "byte-swapped": GRID.astype(GRID.dtype.newbyteorder()),
+    "three axes": GRID.reshape(2, 3, 4),
+    "long, in blocks": np.linspace(-9, 9, 100_003).astype(np.float32),
+    "longdouble": GRID.astype(np.longdouble),
+    "float64": GRID.astype(np.float64),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("text", EVERY)
+def test_form_in_form_out(text, form):
+    act, x = rf.get(text), FORMS[form]
+    before = x.copy()
+    for call in (act, act.derivative):
+        got = call(x)
+        assert isinstance(got, np.ndarray)
+        assert (got.shape, got.dtype) == (x.shape, x.dtype)
+        assert not np.may_share_memory(got, x)
+        plain = call(np.ascontiguousarray(x, np.float64)).reshape(x.shape)
+        np.testing.assert_allclose(got.astype(np.float64), plain, rtol=1e-6, atol=1e-12)
+    np.testing.assert_array_equal(x, before)
+
+
+@pytest.mark.parametrize("text", EVERY)
+def test_scalars_come_back_as_what_they_were(text):
+    act = rf.get(text)
+    for call in (act, act.derivative):
+        assert type(call(0.5)) is float
+        for scalar in (np.float16, np.float32, np.float64):
+            assert type(call(scalar(0.5))) is scalar
+        assert isinstance(call(jnp.float32(0.5)), jax.Array)
+
+
+@pytest.mark.parametrize("text", EVERY)
+def test_out_receives_the_result_and_is_returned(text):
+    act = rf.get(text)
+    for call in (act, act.derivative):
+        out = np.full_like(GRID, 7)
+        assert call(GRID, out=out) is out
+        np.testing.assert_array_equal(out, call(GRID))
+        x = GRID.copy()
+        call(x, out=x)
+        np.testing.assert_array_equal(x, out)
+
+
+def test_out_may_overlap_its_input():
+    line = np.linspace(-2, 2, 100, dtype=np.float32)
+    expected = rf.silu(line[:-1].copy())
+    rf.silu(line[:-1], out=line[1:])
+    np.testing.assert_array_equal(line[1:], expected)
+
+
+@pytest.mark.parametrize(
+    "out",
+    [np.empty(3, np.float32), np.empty(24, np.float64), [0.0] * 24, frozen(GRID)],
+    ids=["shape", "dtype", "list", "read-only"],
+)
+def test_wrong_out_is_one_line(out):
+    with pytest.raises(InputError, match=r"^out (must be a NumPy array of float32 \(24,\)|is read)"):
+        rf.relu(GRID, out=out)
+
+
+def test_out_is_numpys():
+    with pytest.raises(InputError, match="JAX arrays cannot be written into"):
+        rf.relu(jnp.ones(3), out=np.empty(3, np.float32))
+
+
+REFUSED = {
+    "int64": np.arange(3),
+    "uint8": np.arange(3, dtype=np.uint8),
+    "bool": np.array([True]),
+    "complex64": np.array([1j], np.complex64),
+    "object": np.array([1.0, None], object),
+    "<U1": np.array(["a"]),
+    "datetime64[s]": np.array(["2020-01-01"], "datetime64[s]"),
+    "int": 3,
+    "complex": 1j,
+}
+
+
+@pytest.mark.parametrize("dtype", REFUSED)
+def test_what_is_no_float_is_refused_by_name(dtype):
+    for call in (rf.relu, rf.relu.derivative, rf.softmax):
+        with pytest.raises(InputError) as caught:
+            call(REFUSED[dtype])
+        assert str(caught.value) == (
+            f"an activation needs floating-point input, got {dtype}; "
+            "convert it first, e.g. x.astype('float32')"
+        )
+
+
+@pytest.mark.parametrize("dtype", ["int32", "bool", "complex64"])
+def test_jax_refuses_in_the_same_words(dtype):
+    with pytest.raises(InputError) as in_numpy:
+        rf.relu(np.zeros(2, dtype))
+    for call in (rf.relu, rf.relu.derivative, jax.jit(lambda x: rf.relu(x))):
+        with pytest.raises(InputError) as in_jax:
+            call(jnp.zeros(2, dtype))
+        assert str(in_jax.value) == str(in_numpy.value)
+
+
+@pytest.mark.parametrize("thing", [[1.0], "x", None, {"a": 1}, object()])
+def test_what_is_no_array_is_refused_by_type(thing):
+    with pytest.raises(InputError, match=f"cannot apply an activation to .*{type(thing).__name__}"):
+        rf.relu(thing)
+
+
+def test_a_masked_array_is_not_stripped_of_its_mask():
+    with pytest.raises(InputError, match="mask"):
+        rf.relu(np.ma.masked_array([1.0, 2.0], [True, False]))
+
+
+def test_libraries_do_not_mix():
+    with pytest.raises(InputError, match=r"x is of numpy, a parameter is jax"):
+        rf.leaky_relu(GRID, negative_slope=jnp.float32(0.1))
+    with pytest.raises(InputError, match="x is of numpy"):
+        jax.grad(lambda slope: rf.leaky_relu(GRID, negative_slope=slope).sum())(0.1)
+    torch = pytest.importorskip("torch", reason="the extra 'torch'")
+    with pytest.raises(InputError, match=r"x is of jax, a parameter is torch"):
+        rf.leaky_relu(jnp.ones(2), negative_slope=torch.tensor(0.1))
+    with pytest.raises(InputError, match="cannot apply an activation to torch.Tensor"):
+        rf.leaky_relu(torch.ones(2))
+
+
+def test_parameters_may_be_arrays_of_the_same_library():
+    slopes = np.array([0.1, 0.2, 0.3, 0.4])
+    got = rf.leaky_relu(np.full((3, 4), -1.0), negative_slope=slopes)
+    np.testing.assert_array_equal(got, np.broadcast_to(-slopes, (3, 4)))
+    long = np.full((20_000, 4), -1.0)  # more than one block
+    np.testing.assert_array_equal(rf.leaky_relu(long, slopes), np.broadcast_to(-slopes, long.shape))
+    with pytest.raises(InputError, match="broadcast to the shape of x"):
+        rf.leaky_relu(np.array([-1.0]), negative_slope=slopes)
+
+
+def test_arrays_cannot_become_part_of_a_record():
+    for slope in (np.array([0.1, 0.2]), jnp.float32(0.1)):
+        with pytest.raises(ParameterError, match=r"leaky_relu\(x, negative_slope=\.\.\.\)"):
+            rf.get("leaky_relu", negative_slope=slope)
+
+
+def test_results_do_not_depend_on_the_block():
+    x = np.linspace(-5, 5, 70_001)
+    for text in EVERY:
+        whole = rf.get(text)(x)
+        parts = np.concatenate([rf.get(text)(part) for part in np.array_split(x, 9)])
+        np.testing.assert_array_equal(whole, parts)

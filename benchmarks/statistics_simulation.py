@@ -23,9 +23,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import norm
 
-from rectifier.study.metrics import METRICS
-from rectifier.study.statistics import METHODS, Scores, difference_interval
-from rectifier.study.verdict import decide
+from rectifier.study.judge.metrics import METRICS
+from rectifier.study.judge.statistics import METHODS, Scores, difference_interval
+from rectifier.study.judge.verdict import decide
 
 LEVEL = 0.90  # accuracy of an activation of quality 0
 FAMILIES = (

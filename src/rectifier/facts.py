@@ -60,7 +60,7 @@ class Parameter:
         if isinstance(value, Real) and not isinstance(value, bool):
             return self._within(value, owner)
         dtype = getattr(value, "dtype", None)
-        if dtype is None or self.integer or getattr(dtype, "kind", "") in "bcOSU":
+        if dtype is None or self.integer or getattr(dtype, "kind", "f") in "bcOSU":
             shown = repr(value)
             raise ParameterError(
                 f"{owner}: {self.name} must be {'an integer' if self.integer else 'a number'}, "

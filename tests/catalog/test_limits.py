@@ -65,7 +65,7 @@ def test_infinity_gives_the_mathematical_limit(text, which, end):
     for library in ("numpy", "jax"):
         for dtype in DTYPES:
             got = computed(text, which, library, dtype, float(end))
-            allowed = float(arrays(library, dtype, [true])[0])
+            allowed = float(np.array(true).astype(jnp.dtype(dtype)))
             assert got == pytest.approx(allowed, rel=1e-2 if "16" in dtype else 2e-7), (
                 library,
                 dtype,
@@ -95,7 +95,7 @@ def test_nan_gives_nan(text, library, dtype):
 
 
 @pytest.mark.parametrize("library", ["numpy", "jax"])
-@pytest.mark.parametrize("text", [t for t in ALL if rf.get(t).facts.zero_centred])
+@pytest.mark.parametrize("text", [t for t in ALL if rf.get(t).facts.zero_centred and not t.startswith("relu")])
 def test_odd_functions_keep_the_sign_of_zero(text, library):
     for zero in (0.0, -0.0):
         got = computed(text, "value", library, "float32", zero)
@@ -114,7 +114,7 @@ def test_functions_through_zero_with_a_slope_keep_its_sign_too(text, library):
 @pytest.mark.parametrize("library", ["numpy", "jax"])
 def test_a_dropped_input_is_plain_zero(library, compiled):
     """relu(-3) is 0.0 and not -0.0, which 1 / relu(x) or a hash of bytes would show."""
-    x = arrays(library, "float32", [-3.0, -1e-3, -np.inf, -1e30])
+    x = arrays(library, "float32", [-3.0, -7.5, -np.inf, -1e30])
     for text in ("relu", "relu6", "hard_swish", "relu(max_value=2)"):
         act = rf.get(text)
         call = jax.jit(lambda z, act=act: act(z)) if compiled and library == "jax" else act
@@ -140,6 +140,7 @@ def test_numpy_keeps_subnormals(text):
 def test_far_out_nothing_but_true_overflow_is_infinite(text):
     """At ±400 and the largest floats: finite where the formula is."""
     points = np.array([-3.4e38, -1e20, -400, -300, 300, 400, 1e20, 3.4e38], np.float32)
-    true = oracle.value(text, points).high.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):
+        true = oracle.value(text, points).high.astype(np.float32)
     assert (np.isfinite(rf.get(text)(points)) == np.isfinite(true)).all()
     assert np.isfinite(rf.get(text).derivative(points)).all() or text == "exponential"

@@ -12,7 +12,7 @@ import rectifier as rf
 from rectifier.report import charts, charts_epochs, charts_standings
 from rectifier.report.network import network_svg, parameters
 from rectifier.report.plain import Figures
-from rectifier.study.metrics import METRICS, get_metric
+from rectifier.study.judge.metrics import METRICS, get_metric
 
 STUDY = make_study(epochs=30)
 ACCURACY = Figures(get_metric("accuracy", "classification"))
@@ -133,6 +133,12 @@ def test_figures_have_no_unit_and_their_sign(metric):
     assert not re.search(r"[a-z%]", shown.replace(" to ", ""))
     assert figures.difference(0.25).startswith("+")
     assert figures.difference(-0.25).startswith("−")
+
+
+def test_a_blown_up_score_takes_no_more_room():
+    figures = Figures(METRICS["r2"])
+    assert figures.value(-20340982313.166) == "-2.03e+10"
+    assert figures.differences(-2e10, 2e10) == "−2.00e+10 to +2.00e+10"
 
 
 def test_network_drawing_abbreviates_and_counts():

@@ -10,11 +10,11 @@ import torch
 
 import rectifier as rf
 from rectifier.study import plan
-from rectifier.study.engine import LocalEngine
+from rectifier.study.train.engine import LocalEngine
 from rectifier.study.load import load
-from rectifier.study.metrics import default_metric
-from rectifier.study.network import MLP
-from rectifier.study.problem import prepare
+from rectifier.study.judge.metrics import default_metric
+from rectifier.study.train.network import MLP
+from rectifier.study.train.problem import prepare
 from rectifier.study.settings import Settings
 
 TORCH = {

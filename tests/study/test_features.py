@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rectifier.study.features import Features, encode
+from rectifier.study.train.features import Features, encode
 from rectifier.study.load import BUILT_IN, Table, load
 
 ROWS = 120

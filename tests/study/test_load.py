@@ -16,7 +16,7 @@ import pytest
 
 from rectifier.errors import InputError, UnknownName
 from rectifier.study.load import BUILT_IN, MINIMUM_ROWS, check_splittable, load
-from rectifier.study.read import EXTENSIONS
+from rectifier.study.load.read import EXTENSIONS
 
 
 def frame(rows: int = 40) -> pl.DataFrame:

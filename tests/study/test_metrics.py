@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 
 from rectifier.errors import InputError, UnknownName
-from rectifier.study import metrics
-from rectifier.study.metrics import METRICS
+from rectifier.study.judge import metrics
+from rectifier.study.judge.metrics import METRICS
 
 CLASSIFICATION = [name for name, metric in METRICS.items() if metric.task == "classification"]
 REGRESSION = [name for name, metric in METRICS.items() if metric.task == "regression"]

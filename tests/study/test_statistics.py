@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from rectifier.study.shrinkage import Family, find_bulk
-from rectifier.study.statistics import (
+from rectifier.study.judge.shrinkage import Family, find_bulk
+from rectifier.study.judge.statistics import (
     ONE_SEED,
     Scores,
     detectable_difference,
@@ -21,7 +21,7 @@ from rectifier.study.statistics import (
     mean_interval,
     seeds_needed,
 )
-from rectifier.study.variation import variation
+from rectifier.study.judge.variation import variation
 
 METHODS = ("crossed", "nadeau-bengio", "t", "rows")
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rectifier.study.metrics import METRICS
-from rectifier.study.statistics import Scores
-from rectifier.study.verdict import decide
+from rectifier.study.judge.metrics import METRICS, get_metric
+from rectifier.study.judge.statistics import Scores
+from rectifier.study.judge.verdict import decide
 
 FIELDS = [
     "recommended",
@@ -319,3 +319,18 @@ def test_any_study_gives_a_verdict_that_order_does_not_change(seed, level, seeds
                 assert other[column] is None
             else:
                 assert math.isclose(row[column], other[column], abs_tol=1e-9)
+
+
+def test_one_exploded_activation_does_not_level_the_others():
+    rng = np.random.default_rng(0)
+    names, rows = ["relu", "elu", "tanh", "exponential"], [np.arange(k % 5, 100, 5) for k in range(10)]
+    level = np.array([0.40, 0.55, 0.45, -2e10])
+    parts = [level[:, None] + 0.05 * rng.standard_normal((4, len(r))) for r in rows]
+    scores = Scores.build(names, rows, parts, 100)
+    verdict = decide(
+        scores, baseline="relu", metric=get_metric("r2", "regression"), learning_rates={}, runs={}
+    )
+    assert [row["activation"] for row in verdict["table"]] == ["elu", "tanh", "relu", "exponential"]
+    assert verdict["recommended"] == "elu"
+    gains = {row["activation"]: row["expected_gain"] for row in verdict["table"]}
+    assert gains["elu"] > 0.1 > gains["tanh"] > 0.01

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from rectifier.activation import Activation, Facts, Parameter, Peer
-from rectifier.ops.words import exp, expm1, inf, minimum, ones_like, where
+from rectifier.ops.words import exp, expm1, inf, ones_like, where, zeros_like
+
+
+def _not_above_zero(x: Any) -> Any:
+    # Rather than minimum(x, 0): that may turn -0.0 into 0.0, and at a tie JAX takes half of
+    # both slopes, which the second derivative would show.
+    return where(x > 0, zeros_like(x), x)
 
 
 def _elu_formula(x: Any, alpha: Any) -> Any:
@@ -13,11 +19,11 @@ def _elu_formula(x: Any, alpha: Any) -> Any:
 
 
 def _elu_value(x: Any, alpha: Any) -> Any:
-    return where(x > 0, x, alpha * expm1(minimum(x, 0.0)))
+    return where(x > 0, x, alpha * expm1(_not_above_zero(x)))
 
 
 def _elu_derivative(x: Any, alpha: Any) -> Any:
-    return where(x > 0, ones_like(x), alpha * exp(minimum(x, 0.0)))
+    return where(x > 0, ones_like(x), alpha * exp(_not_above_zero(x)))
 
 
 def _elu_facts(alpha: float) -> Facts:
@@ -58,11 +64,11 @@ def _celu_formula(x: Any, alpha: Any) -> Any:
 
 
 def _celu_value(x: Any, alpha: Any) -> Any:
-    return where(x > 0, x, alpha * expm1(minimum(x, 0.0) / alpha))
+    return where(x > 0, x, alpha * expm1(_not_above_zero(x) / alpha))
 
 
 def _celu_derivative(x: Any, alpha: Any) -> Any:
-    return where(x > 0, ones_like(x), exp(minimum(x, 0.0) / alpha))
+    return where(x > 0, ones_like(x), exp(_not_above_zero(x) / alpha))
 
 
 CELU = Activation(
@@ -96,11 +102,11 @@ def _selu_formula(x: Any) -> Any:
 
 
 def _selu_value(x: Any) -> Any:
-    return SELU_SCALE * where(x > 0, x, SELU_ALPHA * expm1(minimum(x, 0.0)))
+    return SELU_SCALE * where(x > 0, x, SELU_ALPHA * expm1(_not_above_zero(x)))
 
 
 def _selu_derivative(x: Any) -> Any:
-    return SELU_SCALE * where(x > 0, ones_like(x), SELU_ALPHA * exp(minimum(x, 0.0)))
+    return SELU_SCALE * where(x > 0, ones_like(x), SELU_ALPHA * exp(_not_above_zero(x)))
 
 
 SELU = Activation(

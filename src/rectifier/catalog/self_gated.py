@@ -6,7 +6,6 @@ from typing import Any
 
 from rectifier.activation import Activation, Facts, Peer
 from rectifier.ops.words import (
-    absolute,
     erf,
     exp,
     inf,
@@ -154,16 +153,22 @@ def _mish_formula(x: Any) -> Any:
     return x * tanh(log(1 + exp(x)))
 
 
+def _minus_size(x: Any) -> Any:
+    # -|x|, but with a slope at 0 that belongs to the branch x <= 0, as the cases below do:
+    # absolute() has slope 0 there, and the second derivative would be wrong at that one point
+    return where(x > 0, -x, x)
+
+
 def _mish_value(x: Any) -> Any:
     # tanh(log(1 + e^x)) = n / (n + 2) with n = e^x (e^x + 2); written with e^-|x|, no overflow
-    t = exp(-absolute(x))
+    t = exp(_minus_size(x))
     left = t * (t + 2)
     gate = where(x > 0, (1 + 2 * t) / (1 + 2 * t + 2 * t * t), left / (left + 2))
     return product(x, gate)
 
 
 def _mish_derivative(x: Any) -> Any:
-    t = exp(-absolute(x))
+    t = exp(_minus_size(x))
     left = t * (t + 2)
     right = 1 + 2 * t + 2 * t * t
     gate = where(x > 0, (1 + 2 * t) / right, left / (left + 2))

@@ -68,15 +68,20 @@ def _squareplus_formula(x: Any, b: Any) -> Any:
     return (x + sqrt(x**2 + b)) / 2
 
 
+def _size(x: Any) -> Any:
+    # |x|, with the slope at 0 of the branch x <= 0, so that the second derivative is right there
+    return where(x > 0, x, -x)
+
+
 def _squareplus_value(x: Any, b: Any) -> Any:
     # on the left x + sqrt(x² + b) cancels; b / (sqrt(x² + b) - x) is the same number
     root = hypot(x, b**0.5)
-    return where(x > 0, x / 2 + root / 2, b / (root + absolute(x)) / 2)
+    return where(x > 0, x / 2 + root / 2, b / (root + _size(x)) / 2)
 
 
 def _squareplus_derivative(x: Any, b: Any) -> Any:
     root = hypot(x, b**0.5)
-    tail = b / (root + absolute(x)) / (2 * root)
+    tail = b / (root + _size(x)) / (2 * root)
     return where(x > 0, 1 - tail, tail)
 
 

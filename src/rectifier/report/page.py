@@ -27,7 +27,7 @@ from rectifier.report.page_training import (
 from rectifier.report.plain import Figures, count, duration, number, percent, visible
 from rectifier.report.snippets import snippets
 from rectifier.report.templating import asset, environment, policy
-from rectifier.study.metrics import get_metric
+from rectifier.study.judge.metrics import get_metric
 
 if TYPE_CHECKING:
     from rectifier.study.journal import Run

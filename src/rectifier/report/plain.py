@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from rectifier.study.metrics import Metric, format_difference, format_value
+from rectifier.study.judge.metrics import Metric, format_difference, format_value
 
+_CELL = 9  # letters; longer numbers are written with an exponent
 _JOINERS = "\u200c\u200d"  # invisible, but Persian and Devanagari cannot be spelt without them
 
 
@@ -116,14 +117,21 @@ class Figures:
     def value(self, value: float | None) -> str:
         if value is None:
             return "–"
-        return format_value(self.metric, value).removesuffix(self.unit).rstrip()
+        return self._cell(format_value(self.metric, value).removesuffix(self.unit), value)
 
     def difference(self, value: float | None) -> str:
         """With its sign and a true minus."""
         if value is None:
             return "–"
-        text = format_difference(self.metric, value).removesuffix(self.step).rstrip()
-        return text.replace("-", "−", 1) if text.startswith("-") else text
+        text = self._cell(format_difference(self.metric, value).removesuffix(self.step), value)
+        return "−" + text[1:] if text.startswith("-") else text
+
+    def _cell(self, text: str, value: float) -> str:
+        """A diverged run's R² of minus twenty billion gets no wider than anybody else's."""
+        text = text.rstrip()
+        if len(text) <= _CELL:
+            return text
+        return f"{self.scale * value:{'+' if text.startswith('+') else ''}.2e}"
 
     def values(self, low: float | None, high: float | None) -> str:
         return "–" if low is None or high is None else f"{self.value(low)} to {self.value(high)}"

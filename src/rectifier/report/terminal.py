@@ -27,7 +27,7 @@ from rectifier.report.plain import (
     visible,
 )
 from rectifier.report.progress import StudyProgress
-from rectifier.study.metrics import get_metric
+from rectifier.study.judge.metrics import get_metric
 
 __all__ = [
     "StudyProgress",

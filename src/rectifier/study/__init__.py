@@ -23,8 +23,8 @@ from typing import Any, Protocol
 from rectifier import catalog
 from rectifier.study.inspect import Inspection, inspect
 from rectifier.study.journal import Journal, Run
+from rectifier.study.judge.metrics import default_metric, get_metric
 from rectifier.study.load import Table, check_splittable, load
-from rectifier.study.metrics import default_metric, get_metric
 from rectifier.study.plan import Task, choose_lanes, splits, tasks
 from rectifier.study.settings import Settings
 
@@ -86,7 +86,7 @@ def study(
     Raises:
         InputError: something the user can mend, in one line.
     """
-    from rectifier.study.judge import judge
+    from rectifier.study.judge.outcome import judge
     from rectifier.study.tune import best_rates, fit_budget
 
     listener = listener or Silence()
@@ -142,8 +142,8 @@ class _Team:
     def _hire(self) -> Any:
         """Builds the engine; imports JAX and compiles nothing yet."""
         if self._engine is None:
-            from rectifier.study.engine import LocalEngine
-            from rectifier.study.problem import prepare
+            from rectifier.study.train.engine import LocalEngine
+            from rectifier.study.train.problem import prepare
 
             settings, seed = self._settings, self._settings.seed
             metric = get_metric(str(settings.metric), self._table.task)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rectifier.study.features import encode, numeric_columns
 from rectifier.study.load import Table
+from rectifier.study.train.features import encode, numeric_columns
 
 MOST_COMPONENTS = 20
 MOST_ROWS = 2_000

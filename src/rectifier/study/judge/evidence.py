@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rectifier.study.metrics import Metric, equivalence_margin
-from rectifier.study.shrinkage import Family, Shrunken
-from rectifier.study.statistics import (
+from rectifier.study.judge.metrics import Metric, equivalence_margin
+from rectifier.study.judge.shrinkage import Family, Shrunken
+from rectifier.study.judge.statistics import (
     Interval,
     Scores,
     detectable_difference,
@@ -138,9 +138,12 @@ def weigh(
 
 
 def _steady(values: np.ndarray) -> np.ndarray:
-    """Rounded to nine figures of the largest, so that ties do not hang on the order of sums."""
-    largest = np.abs(values).max()
-    return np.round(values / largest, 9) if largest > 0 else values
+    """Rounded to nine figures of a usual one, so that ties do not hang on the order of sums.
+
+    A usual one and not the largest: beside one exploded score all others would be equal.
+    """
+    usual = np.median(np.abs(values)) or np.abs(values).max()
+    return np.round(values / usual, 9) if usual > 0 else values
 
 
 def compare(

@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from rectifier.study.copies import crossing, row_keys
-from rectifier.study.leakage import BY_RANGES, giveaways
+from rectifier.study.inspect.copies import crossing, row_keys
+from rectifier.study.inspect.leakage import BY_RANGES, giveaways
 from rectifier.study.load import Table
 
 MOST_NOTES = 10  # findings of one kind that are listed one by one; more of them share a line

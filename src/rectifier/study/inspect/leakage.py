@@ -17,9 +17,9 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from rectifier.study.copies import row_keys
-from rectifier.study.features import numeric_columns
+from rectifier.study.inspect.copies import row_keys
 from rectifier.study.load import Table
+from rectifier.study.train.features import numeric_columns
 
 REMOVED = 0.99
 RECODING_ERRORS = 10

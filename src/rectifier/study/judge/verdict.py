@@ -17,9 +17,9 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from rectifier.study.evidence import ALPHA, LIKELY, Evidence, weigh
-from rectifier.study.metrics import Metric, format_difference, format_value
-from rectifier.study.statistics import Interval, Scores, seeds_needed
+from rectifier.study.judge.evidence import ALPHA, LIKELY, Evidence, weigh
+from rectifier.study.judge.metrics import Metric, format_difference, format_value
+from rectifier.study.judge.statistics import Interval, Scores, seeds_needed
 
 LINEAR = "identity"  # a network of these is a linear model
 

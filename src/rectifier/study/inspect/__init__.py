@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from rectifier.study.findings import Finding, find
-from rectifier.study.load import Table
-from rectifier.study.read import tidy
-from rectifier.study.signs import (
+from rectifier.study.inspect.findings import Finding, find
+from rectifier.study.inspect.signs import (
     MOST_ROWS,
     NegativeShare,
     negative_components,
     negative_sentence,
     negative_shares,
 )
-from rectifier.study.yardstick import Yardstick, linear_yardstick, sample_rows
+from rectifier.study.inspect.yardstick import Yardstick, linear_yardstick, sample_rows
+from rectifier.study.load import Table
+from rectifier.study.load.read import tidy
 
 __all__ = ["Column", "Finding", "Inspection", "NegativeShare", "Yardstick", "inspect"]
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rectifier.study.features import Features, encode
+from rectifier.study.judge.metrics import Metric
 from rectifier.study.load import Table
-from rectifier.study.metrics import Metric
 from rectifier.study.plan import Phase, Split
+from rectifier.study.train.features import Features, encode
 
 
 @dataclass(frozen=True)

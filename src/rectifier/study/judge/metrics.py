@@ -21,7 +21,7 @@ from rectifier.errors import InputError, UnknownName
 
 LOG_LOSS_CEILING = float(-np.log(np.finfo(np.float64).eps))  # 36.04 nats, as scikit-learn clips
 HUGE = 1e100  # differences and squares of such numbers are finite
-WILD = 1e6  # a prediction this many times the target's own reach off is a diverged run's
+WILD = 10.0  # a prediction this many times the target's own reach off is an exploded run's
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,9 @@ class Metric:
             0..classes-1 and prediction the logits [rows, classes]; a row with a non-finite logit
             counts as all zeros (the first class). Regression: prediction is [rows, 1] or [rows]
             in the target's unit; a non-finite one counts as ``mean`` (give the training rows'
-            mean; without it, the mean of ``y``), and one further than a million times the
-            target's own reach from its mean is brought back to there. Raises InputError on
+            mean; without it, the mean of ``y``), and one further than ten times the
+            target's own reach from its mean is brought back to there, since one exploded row
+            would else be all that a study's errors are made of. Raises InputError on
             empty or mismatched shapes.
     """
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg, stats
 
-from rectifier.study.statistics import (
+from rectifier.study.judge.statistics import (
     TEST_TO_TRAIN,
     Scores,
     from_run_mean,

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from rectifier.errors import InputError
-from rectifier.study.read import one_line, tidy_names
+from rectifier.study.load.read import one_line, tidy_names
 
 
 def built_in(name: str) -> pl.DataFrame:

@@ -25,7 +25,7 @@ from jax.sharding import PartitionSpec as P
 
 from rectifier.activation import Activation
 from rectifier.ops import on_jax
-from rectifier.study.network import MLP, Weights
+from rectifier.study.train.network import MLP, Weights
 
 DEAD_EPSILON = 1e-3  # a unit with |f'(z)| below this ...
 DEAD_SHARE = 0.99  # ... on at least this share of rows is dead

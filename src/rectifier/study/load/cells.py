@@ -5,8 +5,8 @@ from __future__ import annotations
 import polars as pl
 
 from rectifier.errors import InputError
-from rectifier.study.read import MISSING_MARKERS
-from rectifier.study.target import FLOAT32_MAX
+from rectifier.study.load.read import MISSING_MARKERS
+from rectifier.study.load.target import FLOAT32_MAX
 
 
 def tidy_values(column: pl.Series, source: str) -> pl.Series:

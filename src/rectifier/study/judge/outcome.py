@@ -11,12 +11,12 @@ import numpy as np
 from rectifier import catalog
 from rectifier.study.inspect import Inspection
 from rectifier.study.journal import Run
+from rectifier.study.judge.metrics import Metric
+from rectifier.study.judge.statistics import Scores
+from rectifier.study.judge.variation import variation
+from rectifier.study.judge.verdict import RunSummary, decide
 from rectifier.study.load import Table
-from rectifier.study.metrics import Metric
 from rectifier.study.settings import FOLDS, Settings
-from rectifier.study.statistics import Scores
-from rectifier.study.variation import variation
-from rectifier.study.verdict import RunSummary, decide
 
 if TYPE_CHECKING:
     from rectifier.study import Outcome
@@ -127,7 +127,7 @@ def _settings(
     table: Table, settings: Settings, runs: Sequence[Run], facts: Mapping[str, Any]
 ) -> dict[str, Any]:
     import rectifier
-    from rectifier.study.train import DEAD_EPSILON
+    from rectifier.study.train.program import DEAD_EPSILON
 
     return {
         **facts,

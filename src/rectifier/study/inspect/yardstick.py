@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rectifier.study.features import encode
 from rectifier.study.load import Table
+from rectifier.study.train.features import encode
 
 FOLDS = 5
 MOST_ROWS = 5_000

@@ -13,7 +13,6 @@ import numpy as np
 
 from rectifier import catalog
 from rectifier.study.journal import Run
-from rectifier.study.network import MLP, Weights
 from rectifier.study.plan import (
     Phase,
     RunKey,
@@ -23,9 +22,10 @@ from rectifier.study.plan import (
     fewest_fit_rows,
     generator,
 )
-from rectifier.study.problem import Problem
 from rectifier.study.settings import Settings
-from rectifier.study.train import (
+from rectifier.study.train.network import MLP, Weights
+from rectifier.study.train.problem import Problem
+from rectifier.study.train.program import (
     Examined,
     Lanes,
     Program,

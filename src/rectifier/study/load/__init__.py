@@ -12,10 +12,10 @@ import numpy as np
 import polars as pl
 
 from rectifier.errors import InputError, UnknownName
-from rectifier.study.cells import refuse_unbounded, tidy_values
-from rectifier.study.memory import built_in, from_arrays, from_pandas, is_pandas
-from rectifier.study.read import EXTENSIONS, read_file, tidy, tidy_names
-from rectifier.study.target import Task, read_target
+from rectifier.study.load.cells import refuse_unbounded, tidy_values
+from rectifier.study.load.memory import built_in, from_arrays, from_pandas, is_pandas
+from rectifier.study.load.read import EXTENSIONS, read_file, tidy, tidy_names
+from rectifier.study.load.target import Task, read_target
 
 BUILT_IN = ("breast_cancer", "diabetes", "digits", "iris", "wine")
 # Five folds with two rows each: less cannot be split into training, validation and test rows.

@@ -15,7 +15,6 @@ try:
 except ImportError as error:  # the command exists, its libraries are an extra
     raise SystemExit(f'rectifier: {error}; pip install "rectifier[study]"') from error
 
-import rectifier
 from rectifier import catalog
 from rectifier.errors import InputError, MissingLibrary, RectifierError
 

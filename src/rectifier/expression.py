@@ -29,9 +29,17 @@ from typing import Any
 from rectifier.errors import FormulaError, InputError, UnknownName
 from rectifier.ops import words
 from rectifier.ops.compounds import COMPOUNDS
-from rectifier.trees import as_function, as_textbook, call, called, constant, names, negative
+from rectifier.trees import (
+    as_function,
+    as_textbook,
+    call,
+    called,
+    constant,
+    names,
+    negative,
+    size_written_out,
+)
 from rectifier.trees import number as number_tree
-from rectifier.trees import size_written_out
 
 _LONGEST = 500  # characters; the longest published activation needs fewer than 200
 _DEEPEST = 100  # nested operations: a sum of 100 terms

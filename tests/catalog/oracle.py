@@ -96,3 +96,18 @@ def value(text: str, points: np.ndarray) -> Exact:
 def derivative(text: str, points: np.ndarray) -> Exact:
     """f' at ``points``; at a kink that of the branch which the formula selects there."""
     return Exact(_one(text, 1, float(x)) for x in points)
+
+
+def one(text: str, x: float) -> mpmath.mpf:
+    """f(x), sure to 38 digits."""
+    return _one(text, 0, float(x))
+
+
+def at(text: str, x: mpmath.mpf) -> mpmath.mpf:
+    """f(x) in the precision at hand."""
+    return _functions(text)[0](x)
+
+
+def limit_number(value: float) -> mpmath.mpf:
+    """The number that a bound is short for, such as 1.7580993408473766 for SELU's floor."""
+    return mpmath.mpf(value)

@@ -150,7 +150,10 @@ def test_pytorchs_autograd_agrees(name):
     y.sum().backward()
     act = rf.get(name)
     np.testing.assert_allclose(act(points), y.detach().numpy(), rtol=1e-12, atol=1e-14)
-    np.testing.assert_allclose(act.derivative(points), x.grad.numpy(), rtol=1e-9, atol=1e-14)
+    # torch's hardsigmoid has 1/6 to float32's digits, whatever the dtype
+    tolerance = 4e-8 if name == "hard_sigmoid" else 1e-9
+    slopes = act.derivative(points)
+    np.testing.assert_allclose(slopes, x.grad.numpy(), rtol=tolerance, atol=1e-14)
 
 
 def test_pytorchs_tanh_gelu_agrees():

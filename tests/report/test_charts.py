@@ -9,8 +9,9 @@ import pytest
 from fixtures import HOSTILE, make_study
 
 import rectifier as rf
-from rectifier.report import charts, charts_epochs, charts_standings
-from rectifier.report.network import network_svg, parameters
+from rectifier.report import charts
+from rectifier.report.page import charts_epochs, charts_standings
+from rectifier.report.page.network import network_svg, parameters
 from rectifier.report.plain import Figures
 from rectifier.study.judge.metrics import METRICS, get_metric
 

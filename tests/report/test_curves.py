@@ -7,7 +7,7 @@ import pytest
 
 import rectifier as rf
 from rectifier.catalog.formulas import activation_from_formula
-from rectifier.report.curves import (
+from rectifier.report.drawing.curves import (
     draw,
     fitted,
     levelled,

@@ -11,8 +11,8 @@ import pytest
 
 import rectifier as rf
 from rectifier.catalog.formulas import activation_from_formula
-from rectifier.report.formulas import derivative, formula
-from rectifier.report.typeset import as_line, as_lines, as_mathml
+from rectifier.report.drawing.formulas import derivative, formula
+from rectifier.report.drawing.typeset import as_line, as_lines, as_mathml
 
 CURVES = [name for name in rf.names() if rf.get(name).elementwise]
 BOUND = [

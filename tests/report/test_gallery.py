@@ -13,10 +13,10 @@ import pytest
 import rectifier as rf
 from rectifier import catalog
 from rectifier.errors import InputError
-from rectifier.report.facts import brief
+from rectifier.report.drawing.facts import brief
 from rectifier.report.gallery import NINE, gallery, page
-from rectifier.report.picture import grid
-from rectifier.report.sweeps import BOTTOM, LEFT, RIGHT, TOP, sweep
+from rectifier.report.gallery.picture import grid
+from rectifier.report.gallery.sweeps import BOTTOM, LEFT, RIGHT, TOP, sweep
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, _BROWSERS)), None)

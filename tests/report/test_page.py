@@ -13,7 +13,7 @@ from fixtures import HOSTILE, make_study
 
 import rectifier as rf
 from rectifier.report.page import render
-from rectifier.report.page_training import variation_sentence
+from rectifier.report.page.training import variation_sentence
 
 SECTIONS = [
     *("verdict", "leaderboard", "differences", "learning", "dead", "variation"),

@@ -12,7 +12,7 @@ from rich.console import Console
 import rectifier as rf
 from rectifier.catalog.formulas import activation_from_formula
 from rectifier.errors import InputError
-from rectifier.report.facts import ascii_text, elsewhere, fact_rows
+from rectifier.report.drawing.facts import ascii_text, elsewhere, fact_rows
 from rectifier.report.show import list_table, save, show
 
 HEAVY = ("numpy", "sympy", "scipy", "jax", "polars", "altair", "sklearn", "pandas")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import rectifier as rf
-from rectifier.report.snippets import snippets, torch_call
+from rectifier.report.page.snippets import snippets, torch_call
 
 SETTINGS = {"inputs": 3, "hidden": [5]}
 BOUND = [

@@ -10,12 +10,12 @@ import torch
 
 import rectifier as rf
 from rectifier.study import plan
-from rectifier.study.train.engine import LocalEngine
-from rectifier.study.load import load
 from rectifier.study.judge.metrics import default_metric
+from rectifier.study.load import load
+from rectifier.study.settings import Settings
+from rectifier.study.train.engine import LocalEngine
 from rectifier.study.train.network import MLP
 from rectifier.study.train.problem import prepare
-from rectifier.study.settings import Settings
 
 TORCH = {
     "relu": torch.nn.functional.relu,

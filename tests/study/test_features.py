@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from rectifier.study.train.features import Features, encode
 from rectifier.study.load import BUILT_IN, Table, load
+from rectifier.study.train.features import Features, encode
 
 ROWS = 120
 TRAINING = [np.arange(0, 80), np.arange(40, 120)]

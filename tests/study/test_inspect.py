@@ -17,12 +17,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rectifier.errors import InputError
-from rectifier.study.train.features import encode
-from rectifier.study.inspect.findings import drop_option, identifier_reason
 from rectifier.study.inspect import Inspection, inspect
+from rectifier.study.inspect.findings import drop_option, identifier_reason
 from rectifier.study.inspect.leakage import removed_errors
-from rectifier.study.load import BUILT_IN, load
 from rectifier.study.inspect.yardstick import sample_rows
+from rectifier.study.load import BUILT_IN, load
+from rectifier.study.train.features import encode
 
 ROOT = Path(__file__).parents[2]
 

@@ -17,7 +17,7 @@ import altair as alt
 import vl_convert
 from markupsafe import Markup
 
-from rectifier.report.curves import draw, fitted, thinned
+from rectifier.report.drawing.curves import draw, fitted, thinned
 from rectifier.report.plain import visible
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rectifier.activation import Activation
-from rectifier.report.facts import (
+from rectifier.report.drawing.facts import (
     ascii_text,
     elsewhere,
     fact_rows,
@@ -128,8 +128,8 @@ def _sections(activation: Activation, unicode: bool, width: int) -> Iterable[Any
 
 
 def _formulas(activation: Activation, unicode: bool, width: int) -> Iterable[Any]:
-    from rectifier.report.formulas import derivative, formula
-    from rectifier.report.typeset import as_lines
+    from rectifier.report.drawing.formulas import derivative, formula
+    from rectifier.report.drawing.typeset import as_lines
 
     room = min(width, 100) - 4
     value = as_lines(formula(activation), unicode, room)
@@ -141,8 +141,8 @@ def _formulas(activation: Activation, unicode: bool, width: int) -> Iterable[Any
 
 
 def _plot_and_facts(activation: Activation, unicode: bool, width: int) -> Any:
-    from rectifier.report.canvas import plot
-    from rectifier.report.curves import draw
+    from rectifier.report.drawing.canvas import plot
+    from rectifier.report.drawing.curves import draw
 
     columns, rows = _PLOT
     lines = plot(draw(activation), min(columns, max(20, width - 8)), rows, unicode)
@@ -221,7 +221,7 @@ def save(activation: Activation, path: str | Path) -> Path:
     Raises:
         InputError: another suffix, or a place that cannot be written.
     """
-    from rectifier.report.picture import one, write
+    from rectifier.report.gallery.picture import one, write
 
     return write(path, lambda: one(activation), lambda: _page(activation))
 

@@ -16,7 +16,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from rectifier.report.page_data import summary, yardstick
+from rectifier.report.page.data import summary, yardstick
 from rectifier.report.plain import (
     Figures,
     chance,

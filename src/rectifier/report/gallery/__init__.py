@@ -18,10 +18,11 @@ from markupsafe import Markup, escape
 
 from rectifier.activation import Activation
 from rectifier.catalog import get, names
-from rectifier.report.curves import levelled, ticks
-from rectifier.report.facts import brief, elsewhere, fact_rows, number
-from rectifier.report.formulas import derivative, formula
-from rectifier.report.sweeps import (
+from rectifier.report.drawing.curves import levelled, ticks
+from rectifier.report.drawing.facts import brief, elsewhere, fact_rows, number
+from rectifier.report.drawing.formulas import derivative, formula
+from rectifier.report.drawing.typeset import as_mathml, letter
+from rectifier.report.gallery.sweeps import (
     BOTTOM,
     HEIGHT,
     LEFT,
@@ -35,7 +36,6 @@ from rectifier.report.sweeps import (
     sweep,
 )
 from rectifier.report.templating import asset, embedded, environment, policy
-from rectifier.report.typeset import as_mathml, letter
 
 # Rows of like scale: straight and rectified, with a floor, bounded.
 NINE = (
@@ -56,7 +56,7 @@ def gallery(path: str | Path, all: bool = False) -> Path:
     Raises:
         InputError: another suffix, or a place that cannot be written.
     """
-    from rectifier.report import picture
+    from rectifier.report.gallery import picture
 
     entries = [get(name) for name in (names() if all else NINE)]
     columns = math.ceil(math.sqrt(len(entries)))
@@ -70,7 +70,7 @@ def gallery(path: str | Path, all: bool = False) -> Path:
 def page(activations: Sequence[Activation], title: str = "") -> str:
     """One HTML page of ``activations`` that needs no network: formulas, curves, sliders, facts.
 
-    Every curve is drawn by the definitions beforehand; see :mod:`rectifier.report.sweeps`.
+    Every curve is drawn by the definitions beforehand; see :mod:`rectifier.report.gallery.sweeps`.
 
     Args:
         activations: in order; sliders start at their present parameter values.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.text import Text
 
-from rectifier.report.curves import Curve, Drawing, fitted, ticks
+from rectifier.report.drawing.curves import Curve, Drawing, fitted, ticks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -7,7 +7,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from rectifier.report import charts, charts_standings
+from rectifier.report import charts
+from rectifier.report.page import charts_standings
+from rectifier.report.page.snippets import known
 from rectifier.report.plain import (
     Figures,
     chance,
@@ -19,7 +21,6 @@ from rectifier.report.plain import (
     several,
     visible,
 )
-from rectifier.report.snippets import known
 
 _WARNINGS = 10  # shown below the leaderboard
 

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from rectifier.facts import Parameter
-from rectifier.report.formulas import Case, Formula, symbol
+from rectifier.report.drawing.formulas import Case, Formula, symbol
 
 _DIGITS = 5  # of a number in a formula; selu's constants have 16
 
@@ -23,7 +23,7 @@ def as_lines(formula: Formula, unicode: bool = True, width: int = 88) -> list[st
     A formula that would be wider comes as its one-line form, which a terminal may wrap.
 
     Args:
-        formula: from :func:`rectifier.report.formulas.formula` or ``derivative``.
+        formula: from :func:`rectifier.report.drawing.formulas.formula` or ``derivative``.
         unicode: False for ASCII only.
         width: in characters.
     """

@@ -12,7 +12,7 @@ import numpy as np
 
 from rectifier.report import charts
 from rectifier.report.charts import PALETTE, colours, data, shorten, styled
-from rectifier.report.curves import ticks
+from rectifier.report.drawing.curves import ticks
 
 if TYPE_CHECKING:
     from rectifier.study.journal import Run

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from rectifier.activation import Activation
-from rectifier.report.facts import stated
+from rectifier.report.drawing.facts import stated
 
 REACH = 5.0  # x runs over ±5: every bend of the catalogue but relu6's second lies well inside
 _MARGIN = 4 / 3  # kinks farther out widen the window, so that each is seen with what follows,

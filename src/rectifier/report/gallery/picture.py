@@ -15,10 +15,10 @@ import altair as alt
 from rectifier.activation import Activation
 from rectifier.errors import InputError
 from rectifier.report.charts import PALETTE, data, styled, to_png, to_svg
-from rectifier.report.curves import Curve, Drawing, draw, fitted, levelled, thinned
-from rectifier.report.facts import range_text
-from rectifier.report.formulas import derivative, formula
-from rectifier.report.typeset import as_line
+from rectifier.report.drawing.curves import Curve, Drawing, draw, fitted, levelled, thinned
+from rectifier.report.drawing.facts import range_text
+from rectifier.report.drawing.formulas import derivative, formula
+from rectifier.report.drawing.typeset import as_line
 
 SUFFIXES = (".png", ".svg", ".html")
 _LONGEST = 92  # characters of a caption's line at 12 px above a panel of 600 px

@@ -11,21 +11,21 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rectifier.report.page_data import data_section
-from rectifier.report.page_standings import (
+from rectifier.report.page.data import data_section
+from rectifier.report.page.snippets import snippets
+from rectifier.report.page.standings import (
     board_section,
     differences_section,
     statistic,
     verdict_section,
 )
-from rectifier.report.page_training import (
+from rectifier.report.page.training import (
     dead_section,
     learning_section,
     network_section,
     variation_section,
 )
 from rectifier.report.plain import Figures, count, duration, number, percent, visible
-from rectifier.report.snippets import snippets
 from rectifier.report.templating import asset, environment, policy
 from rectifier.study.judge.metrics import get_metric
 

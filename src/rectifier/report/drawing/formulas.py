@@ -3,7 +3,7 @@
 A definition says ``where(x > 0, where(x < 6, x, 6), 0)``; a reader wants "0 for x ≤ 0, x for
 0 < x < 6, 6 for x ≥ 6". The cases are found by asking the expression what it is between the
 points at which its conditions change, so that nesting never reaches the reader. How they
-are written down is the subject of :mod:`rectifier.report.typeset`.
+are written down is the subject of :mod:`rectifier.report.drawing.typeset`.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rectifier.activation import Activation, Parameter
-from rectifier.report.curves import Curve, Drawing, draw, natural_reach, thinned, value_at
+from rectifier.report.drawing.curves import Curve, Drawing, draw, natural_reach, thinned, value_at
 
 _STEPS = {1: 40, 2: 20, 3: 8}  # by number of sliders
 _AT_LEAST = 1.0  # how far a slider reaches when the value itself is small, as leaky_relu's is

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from rectifier.report import charts, charts_epochs
-from rectifier.report.network import describe, network_svg
+from rectifier.report import charts
+from rectifier.report.page import charts_epochs
+from rectifier.report.page.network import describe, network_svg
 from rectifier.report.plain import number, percent, sentence, several, visible
 
 if TYPE_CHECKING:

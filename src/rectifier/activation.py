@@ -173,10 +173,12 @@ class Activation:
     def _gain(self) -> float | None:
         import numpy as np
 
-        # Trapezoids on a fine grid: kinks spoil Gauss-Hermite, and here cost 1e-9.
-        z = np.linspace(-12.0, 12.0, 48001)
+        # Midpoints of a fine grid: kinks spoil Gauss-Hermite, and here cost 1e-9. A jump at a
+        # multiple of 1/2048 falls between two points, and costs nothing either.
+        step = 2.0**-11
+        z = np.arange(-12.0, 12.0, step) + step / 2
         density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-        second_moment = float(np.trapezoid(self(z) ** 2 * density, z))
+        second_moment = float(np.sum(self(z) ** 2 * density) * step)
         usable = math.isfinite(second_moment) and second_moment > 0
         return 1.0 / math.sqrt(second_moment) if usable else None
 

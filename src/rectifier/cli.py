@@ -57,7 +57,7 @@ def compare(
     patience: Annotated[int, typer.Option(help="Epochs without improvement before it stops.")] = 20,
     batch_size: Annotated[int, typer.Option(help="Rows a step.")] = 32,
     learning_rates: Annotated[
-        str | None, typer.Option(help="Searched per activation.  [default: 0.0003 to 0.03]")
+        str | None, typer.Option(help="Searched per activation.  [default: 0.0003 to 0.1]")
     ] = None,
     seeds: Annotated[int, typer.Option(help="Runs an activation; five test every row.")] = 10,
     tune_seeds: Annotated[int, typer.Option(help="Runs a learning rate, before.")] = 3,
@@ -140,7 +140,7 @@ def inspect(
     if as_json:
         print(json.dumps(inspection, ensure_ascii=False, allow_nan=False))
     else:
-        Console().print(terminal.inspection(inspection))
+        _console().print(terminal.inspection(inspection))
 
 
 @app.command("list")
@@ -148,7 +148,7 @@ def list_activations() -> None:
     """Every activation: kind, range, monotone, smooth, parameters."""
     from rectifier.report.show import list_table
 
-    Console().print(list_table([catalog.get(name) for name in catalog.names()]))
+    _console().print(list_table([catalog.get(name) for name in catalog.names()]))
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -168,7 +168,7 @@ def show(
     activation = catalog.get(name, **_parameters(context.args))
     if save is not None:
         showing.save(activation, save)
-    Console().print(showing.show(activation))
+    _console().print(showing.show(activation))
 
 
 @app.command()
@@ -230,8 +230,12 @@ def _fail(message: str, code: int) -> None:
     sys.exit(code)
 
 
-def _console(silent: bool) -> Console:
-    return Console(quiet=silent)
+def _console(silent: bool = False) -> Console:
+    """As wide as the terminal; 100 columns where there is none, so that nothing is dropped."""
+    console = Console(quiet=silent)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = 100
+    return console
 
 
 def _command() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -138,6 +139,7 @@ def _settings(
         "dead_epsilon": DEAD_EPSILON,
         "seconds": float(sum(run.seconds for run in runs)),
         "version": rectifier.__version__,
+        "versions": {name: version(name) for name in ("jax", "optax", "numpy", "scikit-learn")},
     }
 
 

@@ -68,13 +68,13 @@ def make_table() -> tuple[np.ndarray, np.ndarray]:
 
 def run_ours() -> None:
     """All runs through the study's own rooms: plan, prepare, train, journal."""
-    from rectifier.study.train.engine import LocalEngine
     from rectifier.study.journal import Journal
-    from rectifier.study.load import load
     from rectifier.study.judge.metrics import get_metric
+    from rectifier.study.load import load
     from rectifier.study.plan import choose_lanes, splits, tasks
-    from rectifier.study.train.problem import prepare
     from rectifier.study.settings import Settings
+    from rectifier.study.train.engine import LocalEngine
+    from rectifier.study.train.problem import prepare
 
     table = load(make_table())
     settings = Settings(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rectifier import catalog
-from rectifier.errors import InputError
+from rectifier.errors import InputError, UnknownName
 from rectifier.study import Inspection, Listener, Outcome, Settings, load, study
 from rectifier.study import inspect as inspect_table
 from rectifier.study.journal import FILE, Journal, Run, write_csv
@@ -166,11 +166,10 @@ def _settings(given: Mapping[str, Any]) -> Settings:
     known = [field.name for field in fields(Settings)]
     for name in given:
         if name not in known:
-            from rectifier.errors import UnknownName
-
             raise UnknownName("setting", name, known, "one of: " + ", ".join(known))
     lists = ("activations", "hidden", "learning_rates")
-    return Settings(**{k: tuple(v) if k in lists else v for k, v in given.items()})
+    values: dict[str, Any] = {k: tuple(v) if k in lists else v for k, v in given.items()}
+    return Settings(**values)
 
 
 def usable_folder(folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The command line: reads arguments, calls, prints. Exit codes: 0 done, 2 input at fault, 1 ours."""
+"""The command line: reads arguments, calls, prints. Exit codes: 0 done, 2 bad input, 1 our fault."""
 
 from __future__ import annotations
 

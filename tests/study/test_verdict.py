@@ -323,7 +323,10 @@ def test_any_study_gives_a_verdict_that_order_does_not_change(seed, level, seeds
 
 def test_one_exploded_activation_does_not_level_the_others():
     rng = np.random.default_rng(0)
-    names, rows = ["relu", "elu", "tanh", "exponential"], [np.arange(k % 5, 100, 5) for k in range(10)]
+    names, rows = (
+        ["relu", "elu", "tanh", "exponential"],
+        [np.arange(k % 5, 100, 5) for k in range(10)],
+    )
     level = np.array([0.40, 0.55, 0.45, -2e10])
     parts = [level[:, None] + 0.05 * rng.standard_normal((4, len(r))) for r in rows]
     scores = Scores.build(names, rows, parts, 100)

@@ -234,7 +234,8 @@ HARD_SWISH = Activation(
     paper="Howard et al. 2019, Searching for MobileNetV3",
     aliases=("hard_silu",),
     peers=(
-        Peer("keras.activations.hard_silu", "hard_swish", "also as hard_swish; NaN at -inf"),
+        Peer("keras.activations.hard_silu", "hard_swish", "NaN at -inf"),
+        Peer("keras.activations.hard_swish", "hard_swish", "the same as hard_silu"),
         Peer("torch.nn.functional.hardswish", "hard_swish", "NaN at -inf"),
         Peer("jax.nn.hard_swish", "hard_swish", "NaN at -inf"),
         Peer("onnx.HardSwish", "hard_swish"),

@@ -159,12 +159,11 @@ class _Team:
             self._journal.remember(inputs=self._engine.network.inputs)
         return self._engine
 
-    def cost(self) -> tuple[float, float, int]:
-        """Seconds to compile, seconds a full-length group of tasks, tasks in a group."""
+    def cost(self) -> tuple[float, int]:
+        """Seconds a full-length group of tasks takes, and tasks in a group."""
         engine = self._hire()
         self._listener.say("compiling the training program")
-        compiling, group = engine.speed()
-        return compiling, group, engine.devices
+        return engine.speed(), engine.devices
 
     def train(self, wanted: Sequence[Task], phase: str, before: int, total: int) -> None:
         """Trains what the journal does not hold yet, and journals it task by task."""

@@ -127,7 +127,7 @@ def batch_order(
 def tasks(
     phase: Phase, pairs: Sequence[tuple[str, float]], seeds: int, lanes: int
 ) -> Iterator[Task]:
-    """The runs of ``pairs`` (activation, learning rate) x seeds, ``lanes`` of one activation a task."""
+    """The runs of ``pairs`` (activation, learning rate) x seeds, at most ``lanes`` to a task."""
     by_activation: dict[str, list[RunKey]] = {}
     for activation, rate in pairs:
         keys = by_activation.setdefault(activation, [])

@@ -63,7 +63,7 @@ def tasks_needed(settings: Settings, lanes: int) -> int:
 def fit_budget(
     settings: Settings,
     journal: Journal,
-    cost: Callable[[], tuple[float, float, int]],
+    cost: Callable[[], tuple[float, int]],
     listener: Listener,
 ) -> Settings:
     """Says how long the study will take, and with a budget makes it fit.
@@ -77,7 +77,7 @@ def fit_budget(
     if decided is not None and decided["asked"] == asked:
         return _cut_to(settings, decided)
     lanes = choose_lanes([len(settings.learning_rates) * settings.tune_seeds, settings.seeds])
-    compiling, group, devices = cost()
+    group, devices = cost()
 
     def seconds(candidate: Settings) -> float:
         return group * math.ceil(tasks_needed(candidate, lanes) / devices)

@@ -1,8 +1,8 @@
 """Training: a table in numbers, a network, a compiled program, an engine that runs tasks.
 
-    features    columns to numbers, learnt from training rows only
-    problem     everything about a table that training needs, in arrays
-    network     the network as pure functions of its weights
-    program     many runs side by side in one compiled program
-    engine      fills the lanes with tasks, hands back finished runs
+features    columns to numbers, learnt from training rows only
+problem     everything about a table that training needs, in arrays
+network     the network as pure functions of its weights
+program     many runs side by side in one compiled program
+engine      fills the lanes with tasks, hands back finished runs
 """

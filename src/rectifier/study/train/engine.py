@@ -77,27 +77,25 @@ class LocalEngine:
             devices=devices,
         )
 
-    def speed(self) -> tuple[float, float]:
-        """Seconds to compile, and seconds a full-length task takes on all devices at once.
+    def speed(self) -> float:
+        """Seconds that a task per device takes at full length, all devices at once.
 
-        Measured on a few epochs of the baseline, which are thrown away.
+        Compiles, and measures a few epochs of the baseline, which are thrown away.
         """
         settings = self.settings
         key = RunKey("confirm", settings.baseline, settings.learning_rates[0], 0)
         task = Task(settings.baseline, (key,))
-        started = time.perf_counter()
         group = [task] * self.devices
         lanes, state = self._begin(group)
         state = self._program.advance(state, lanes, self._order(group, 0), 0, 1)
         self._examine(group, lanes, state)
-        compiling = time.perf_counter() - started
         epochs, elapsed = 0, 0.0
         while epochs < min(8, self._epochs_a_call) and elapsed < 1.0:
             lanes, state = self._begin(group)
             started = time.perf_counter()
             self._program.advance(state, lanes, self._order(group, 0), 0, epochs + 1)
             elapsed, epochs = time.perf_counter() - started, epochs + 1
-        return compiling, elapsed / max(epochs, 1) * self.settings.epochs
+        return elapsed / epochs * self.settings.epochs
 
     def run(
         self, tasks: Sequence[Task], beat: Beat = lambda doing, share: None

@@ -1,4 +1,4 @@
-"""The command line: reads arguments, calls, prints. Exit codes: 0 done, 2 bad input, 1 our fault."""
+"""The command line: reads arguments, calls, prints. Exit codes: 0 done, 2 bad input, 1 ours."""
 
 from __future__ import annotations
 

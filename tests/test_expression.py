@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -280,7 +281,7 @@ def test_made_functions_have_no_builtins():
 def test_nothing_that_evaluates_is_called_anywhere_in_these_files():
     """eval, exec and compile-and-run of the user's own text do not occur in the sources."""
     for module in (expression, trees, catalog, catalog.calculus, catalog.formulas):
-        tree = ast.parse(open(module.__file__, encoding="utf-8").read())
+        tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
         called = {
             node.func.id
             for node in ast.walk(tree)
@@ -367,7 +368,25 @@ def test_a_hostile_call_is_refused_in_one_line(text):
 
 # -- fuzz -------------------------------------------------------------------------------------
 
-PIECES = ["x", "1", "2.5", "0", "64", "1e9", "a", "pi", "e", "+", "-", "*", "/", "**", "(", ")", ","]
+PIECES = [
+    "x",
+    "1",
+    "2.5",
+    "0",
+    "64",
+    "1e9",
+    "a",
+    "pi",
+    "e",
+    "+",
+    "-",
+    "*",
+    "/",
+    "**",
+    "(",
+    ")",
+    ",",
+]
 PIECES += [" ", ">", "<=", "where(", "max(", "min(", "exp(", "log(", "tanh(", "sqrt(", "relu("]
 PIECES += ["softplus(", "abs(", "erf(", "sinh(", ".", "_", "=", "x.y", "f'", "[", "lambda x:", "\0"]
 
@@ -393,16 +412,18 @@ expressions = st.recursive(
 
 def reads_or_refuses(text: str) -> None:
     started = time.perf_counter()
+    message = ""
     try:
         formula = Formula(text, ("a",))
     except FormulaError as error:
-        assert "\n" not in str(error)
+        message = str(error)
     else:
         with np.errstate(all="ignore"):
             said = speak(formula.function(), on_numpy.vocabulary())
             np.asarray(said(np.linspace(-2, 2, 5), 1.0), float)
         trees.as_function(differentiate(formula.tree), ("a",))
         assert Formula(formula.canonical, ("a",)).canonical == formula.canonical
+    assert "\n" not in message
     assert time.perf_counter() - started < 1
 
 
@@ -433,7 +454,9 @@ def test_any_damaged_formula_is_a_formula_or_a_formula_error(text, at, piece):
 @given(st.text(max_size=40))
 @example("elu(0or 1)")
 def test_any_text_is_an_activation_or_an_input_error(text):
+    message = ""
     try:
         catalog.get(text)
     except InputError as error:
-        assert "\n" not in str(error)
+        message = str(error)
+    assert "\n" not in message

@@ -23,7 +23,7 @@ class Activation:
     >>> act = rf.get("leaky_relu(negative_slope=0.2)")
     >>> act(x), act.derivative(x), act(x, out=y), act(x, negative_slope=0.3)
 
-    ``x`` is a float or a floating-point array of NumPy or JAX (tracers too); the result has
+    ``x`` is a float or a floating-point array of NumPy, JAX (tracers too) or torch; the result has
     its library, shape and dtype. Integer input is an error, not a silent conversion.
 
     Args:

@@ -8,8 +8,8 @@ No code of the user's is ever executed:
    tree is built from what was understood: finite numbers, ``x``, declared parameters, names of
    words, the operators ``+ - * / **``, and one comparison as the first argument of ``where``.
    No attribute, subscript, keyword, string or other name can be part of it.
-3. Only the new tree is compiled. The function so made has the words as its globals and an
-   empty ``__builtins__`` (:func:`rectifier.ops.rule.speak`), so no name leads out of it.
+3. Only the new tree is compiled. The function so made has the words as its globals and
+   no builtins to speak of (:func:`rectifier.ops.rule.speak`), so no name leads out of it.
 
 Sizes are bounded as well: of the text, of its nesting, of every constant on the way (so no
 tower of powers is ever computed), and of the operations it unfolds into, so that SymPy answers
@@ -45,7 +45,7 @@ _LONGEST = 500  # characters; the longest published activation needs fewer than 
 _DEEPEST = 100  # nested operations: a sum of 100 terms
 _LARGEST_POWER = 64  # x**64 overflows float32 beyond |x| = 4; nobody means more
 _LARGEST_NUMBER = 1e30  # leaves float32 room to multiply
-_LARGEST = 600  # operations; SymPy takes a second for nested formulas of twice that
+_LARGEST = 450  # operations; SymPy takes a second for nested formulas of that size
 
 _NO_ARITHMETIC = re.compile(r"[^A-Za-z0-9_+\-*/().,<>=\s]")
 
@@ -211,7 +211,7 @@ class Formula:
         )
 
     def _source(self, node: ast.AST) -> str:
-        return (ast.get_source_segment(self.text, node) or type(node).__name__)[:60]  # type: ignore[arg-type]
+        return (ast.get_source_segment(self.text, node) or type(node).__name__)[:60]
 
     def _power(self, base: ast.expr, exponent: ast.expr) -> ast.expr:
         fixed, power = constant(base), constant(exponent)

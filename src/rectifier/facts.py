@@ -77,7 +77,7 @@ class Parameter:
         try:
             number = float(value)
         except OverflowError:
-            number = math.inf if value > 0 else -math.inf
+            number = math.inf  # an integer or fraction beyond all floats; the sign is no matter
         if self.integer:
             if not number.is_integer():
                 raise ParameterError(f"{owner}: {self.name} must be an integer, got {number:g}")

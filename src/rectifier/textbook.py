@@ -41,7 +41,6 @@ def expression(
     """
     import sympy
 
-
     if elementwise:
         x = sympy.Symbol("x", real=True)
     else:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from rectifier.errors import FormulaError
 from rectifier.ops import on_numpy, words
 from rectifier.ops.compounds import COMPOUNDS
-from rectifier.ops.rule import speak
+from rectifier.ops.rule import BUILTINS, speak
 
 _TWICE = ("maximum", "minimum", "relu", "sinh", "cosh", "tan")
 CORNERED = ("where", "maximum", "minimum", "relu", "absolute", "sign")  # words with a corner
@@ -101,7 +101,7 @@ def as_function(
         raise FormulaError("the formula is nested too deep") from error
     code = next(c for c in module.co_consts if isinstance(c, types.CodeType))
     meanings = {
-        "__builtins__": {},
+        "__builtins__": BUILTINS,
         **{word: getattr(words, word) for word in words.WORDS},
         **{name: pair[textbook] for name, pair in COMPOUNDS.items()},
         **(numbers or {}),

@@ -58,7 +58,9 @@ def float64_points(text: str, count: int = 150) -> np.ndarray:
     """float64 between 1e-8 and 800, and the hard places."""
     random = np.random.default_rng(64)
     spread = np.exp(random.uniform(-18, 6.7, count))
-    side = np.concatenate([spread, random.uniform(0, 30, count), _EXTREMES, [5e-324, 1e-310, 1e300]])
+    side = np.concatenate(
+        [spread, random.uniform(0, 30, count), _EXTREMES, [5e-324, 1e-310, 1e300]]
+    )
     return np.unique(np.concatenate([-side, side, around(rf.get(text).facts.kinks, np.float64)]))
 
 

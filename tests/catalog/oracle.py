@@ -24,14 +24,14 @@ class Exact:
     """Exact numbers, each ``high + low``; ``high`` is the correctly rounded float64."""
 
     def __init__(self, numbers: Iterable[mpmath.mpf]) -> None:
-        numbers = list(numbers)
-        self.high = np.array([float(n) for n in numbers])
-        finite = [n if np.isfinite(h) else mpmath.mpf(0) for n, h in zip(numbers, self.high)]
-        with mpmath.workdps(900):
-            self.low = np.array(
-                [float(n - mpmath.mpf(h)) if np.isfinite(h) else 0.0
-                 for n, h in zip(finite, self.high)]
-            )
+        high, low = [], []
+        for number in numbers:
+            nearest = float(number)
+            high.append(nearest)
+            with mpmath.workdps(900):
+                rest = number - mpmath.mpf(nearest) if math.isfinite(nearest) else 0
+            low.append(float(rest))
+        self.high, self.low = np.array(high), np.array(low)
 
     def ulps(self, got: np.ndarray, floor: float | np.ndarray = 0.0) -> np.ndarray:
         """Distance of ``got`` from the exact numbers, in units in the last place of its dtype.

@@ -83,7 +83,9 @@ def test_strict_promotion_finds_nothing_to_promote(text):
         assert act(x).dtype == act.derivative(x).dtype == jnp.float32
 
 
-PARAMETRIC = [t for t in ALL if rf.get(t).parameters and np.isfinite([*rf.get(t).parameters.values()]).all()]
+PARAMETRIC = [
+    t for t in ALL if rf.get(t).parameters and np.isfinite([*rf.get(t).parameters.values()]).all()
+]
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float16])

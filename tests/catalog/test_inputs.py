@@ -89,7 +89,9 @@ def test_out_may_overlap_its_input():
     ids=["shape", "dtype", "list", "read-only"],
 )
 def test_wrong_out_is_one_line(out):
-    with pytest.raises(InputError, match=r"^out (must be a NumPy array of float32 \(24,\)|is read)"):
+    with pytest.raises(
+        InputError, match=r"^out (must be a NumPy array of float32 \(24,\)|is read)"
+    ):
         rf.relu(GRID, out=out)
 
 
@@ -151,8 +153,6 @@ def test_libraries_do_not_mix():
     torch = pytest.importorskip("torch", reason="the extra 'torch'")
     with pytest.raises(InputError, match=r"x is of jax, a parameter is torch"):
         rf.leaky_relu(jnp.ones(2), negative_slope=torch.tensor(0.1))
-    with pytest.raises(InputError, match="cannot apply an activation to torch.Tensor"):
-        rf.leaky_relu(torch.ones(2))
 
 
 def test_parameters_may_be_arrays_of_the_same_library():

@@ -95,7 +95,9 @@ def test_nan_gives_nan(text, library, dtype):
 
 
 @pytest.mark.parametrize("library", ["numpy", "jax"])
-@pytest.mark.parametrize("text", [t for t in ALL if rf.get(t).facts.zero_centred and not t.startswith("relu")])
+@pytest.mark.parametrize(
+    "text", [t for t in ALL if rf.get(t).facts.zero_centred and not t.startswith("relu")]
+)
 def test_odd_functions_keep_the_sign_of_zero(text, library):
     for zero in (0.0, -0.0):
         got = computed(text, "value", library, "float32", zero)

@@ -58,8 +58,10 @@ def difference(peer: rf.activation.Peer) -> float:
     if isinstance(function, type):
         function = function()
     # an array where the function has tensors only, an axis as the integer it is
-    arguments = [a if isinstance(a, int) else as_theirs(peer.library, np.array(a, x.dtype))
-                 for a in peer.arguments]
+    arguments = [
+        a if isinstance(a, int) else as_theirs(peer.library, np.array(a, x.dtype))
+        for a in peer.arguments
+    ]
     theirs = np.asarray(function(as_theirs(peer.library, x), *arguments), np.float64)
     expected = ours(np.asarray(as_theirs(peer.library, x), np.float64))
     return float(np.max(np.abs(theirs - expected) / np.maximum(1, np.abs(expected))))

@@ -130,8 +130,10 @@ def _from_config(config: Mapping[str, Any]) -> Activation:
     well_formed = (
         not unknown
         and isinstance(config.get("name"), str)
-        and all(isinstance(m, Mapping) and all(isinstance(k, str) for k in m)
-                for m in (parameters, defaults))
+        and all(
+            isinstance(m, Mapping) and all(isinstance(k, str) for k in m)
+            for m in (parameters, defaults)
+        )
     )
     if not well_formed:
         raise InputError(

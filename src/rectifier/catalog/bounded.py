@@ -228,7 +228,8 @@ SOFTSIGN = Activation(
     derivative=_softsign_derivative,
     facts=Facts("non-linear", range=(-1.0, 1.0), smoothness=1, zero_centred=True),
     summary="Like tanh, with tails that flatten slowly instead of at once.",
-    paper="Turian, Bergstra and Bengio 2009, Quadratic features and deep architectures for chunking",
+    paper="Turian, Bergstra and Bengio 2009, Quadratic features and deep architectures for "
+    "chunking",
     peers=(
         Peer("keras.activations.softsign", "softsign", "NaN at infinity"),
         Peer("torch.nn.functional.softsign", "softsign", "NaN at infinity"),

@@ -54,9 +54,7 @@ def differentiate(tree: ast.expr) -> ast.expr:
         case ast.BinOp(left, ast.Sub(), right):
             return _sum(differentiate(left), negative(differentiate(right)))
         case ast.BinOp(left, ast.Mult(), right):
-            return _sum(
-                _product(differentiate(left), right), _product(left, differentiate(right))
-            )
+            return _sum(_product(differentiate(left), right), _product(left, differentiate(right)))
         case ast.BinOp(left, ast.Div(), right):
             # (u' - (u / v) v') / v: no square of v, which would overflow first
             change = _product(tree, differentiate(right))

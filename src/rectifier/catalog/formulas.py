@@ -15,6 +15,7 @@ from rectifier.catalog.calculus import differentiate
 from rectifier.catalog.measured import finite_stretch, measured_facts, refuse_undefined
 from rectifier.errors import FormulaError, ParameterError
 from rectifier.expression import Formula
+from rectifier.ops.rule import BUILTINS
 from rectifier.ops.words import isnan, maximum, minimum, where
 from rectifier.trees import CORNERED, as_function, words_of
 
@@ -97,5 +98,5 @@ def _derivative(x: Any, *values: Any) -> Any:
 
 def _bound(function: Callable[..., Any], **meanings: Any) -> Callable[..., Any]:
     words = {"isnan": isnan, "maximum": maximum, "minimum": minimum, "where": where}
-    spoken_with = {"__builtins__": {}, **words, **meanings}
+    spoken_with = {"__builtins__": BUILTINS, **words, **meanings}
     return types.FunctionType(function.__code__, spoken_with, function.__name__)

@@ -16,9 +16,7 @@ _SUSPECTS = 8  # steepest steps of the grid that are looked at more closely
 _POLE = 1e8  # growth, while zooming in, that only a pole shows
 
 
-def refuse_undefined(
-    function: Callable[..., Any], values: tuple[float, ...], subject: str
-) -> None:
+def refuse_undefined(function: Callable[..., Any], values: tuple[float, ...], subject: str) -> None:
     """Refuses a function that is not finite somewhere in [-10, 10]; poles between grid points
     are found by zooming in on the steepest steps.
 
@@ -44,9 +42,7 @@ def refuse_undefined(
         raise FormulaError(f"{subject} is not a finite number at x = {at:.6g}; it must be")
 
 
-def finite_stretch(
-    function: Callable[..., Any], values: tuple[float, ...]
-) -> tuple[float, float]:
+def finite_stretch(function: Callable[..., Any], values: tuple[float, ...]) -> tuple[float, float]:
     """The stretch around 0 in which float32 computes finite numbers; infinite ends for all."""
     import numpy as np
 

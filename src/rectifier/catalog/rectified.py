@@ -73,7 +73,7 @@ RELU = Activation(
         ),
     ),
     facts=_relu_facts,
-    summary="Passes what is positive, drops the rest; a unit that is never positive stops learning.",
+    summary="Passes what is positive, drops the rest; a unit never positive stops learning.",
     paper="Nair and Hinton 2010, Rectified linear units improve restricted Boltzmann machines",
     aliases=("rectifier", "rectified_linear", "ramp"),
     peers=(

@@ -69,20 +69,22 @@ def vocabulary() -> dict[str, Any]:
     }
 
 
-def _error_functions() -> dict[str, Any]:
-    """erf and its kin: SciPy's where it is installed, else the C library's, one by one.
-
-    Both are spoken in the argument's dtype: SciPy's would turn float16 into float32.
-    """
-    import numpy as np
-
+@cache
+def _scipy() -> Any:
+    """``scipy.special`` where SciPy is installed, else None; imported when first needed."""
     try:
         from scipy import special
     except ImportError:
-        erf, erfc = (np.frompyfunc(f, 1, 1) for f in (math.erf, math.erfc))
-        scaled = None
-    else:
-        erf, erfc, scaled = special.erf, special.erfc, special.erfcx
+        return None
+    return special
+
+
+def _error_functions() -> dict[str, Any]:
+    """erf and its kin: SciPy's where it is installed, else the C library's, one by one.
+
+    All are spoken in the argument's dtype: SciPy's would turn float16 into float32.
+    """
+    import numpy as np
 
     def in_own_dtype(function: Any) -> Any:
         def word(x: Any) -> Any:
@@ -90,6 +92,14 @@ def _error_functions() -> dict[str, Any]:
             return np.asarray(function(x.astype(np.float64, copy=False))).astype(x.dtype)
 
         return word
+
+    def erf(x: Any) -> Any:
+        special = _scipy()
+        return special.erf(x) if special else np.frompyfunc(math.erf, 1, 1)(x)
+
+    def erfc(x: Any) -> Any:
+        special = _scipy()
+        return special.erfc(x) if special else np.frompyfunc(math.erfc, 1, 1)(x)
 
     def halves(x: Any) -> tuple[Any, Any]:
         """exp(-x²/2) as two factors. Rounding x² costs x²/4 ulp: 300 where the tail ends.
@@ -105,11 +115,12 @@ def _error_functions() -> dict[str, Any]:
         return 0.3989422804014327 * second * first  # 1 / sqrt(2 pi)
 
     def normal_cdf(x: Any) -> Any:
+        special = _scipy()
         centre = 0.5 * np.asarray(erfc(-0.7071067811865476 * x)).astype(np.float64)
-        if scaled is None:
+        if not special:
             return centre  # short of digits in the tail, where float32 still has all of its own
         first, second = halves(x)
-        tail = 0.5 * scaled(0.7071067811865476 * np.abs(x)) * second * first
+        tail = 0.5 * special.erfcx(0.7071067811865476 * np.abs(x)) * second * first
         return np.where(x < -1.0, tail, centre)
 
     return {

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
+from weakref import WeakValueDictionary
 
 from rectifier.ops import words
+
+# Words are C code too, which may import (torch does, while it traces) and looks for this among the
+# builtins of whoever called. Formulas cannot reach it: a name that is no word is refused below.
+BUILTINS = {"__import__": __import__}
+
+# Every rule by its key, for those who can pass a text but not an object (a compiled graph).
+RULES: WeakValueDictionary[str, Rule] = WeakValueDictionary()
+_NUMBERS = itertools.count()
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +33,10 @@ class Rule:
     value: Callable[..., Any]
     derivative: Callable[..., Any]
     elementwise: bool = True
+    key: str = field(default_factory=lambda: f"rule {next(_NUMBERS)}", init=False)
+
+    def __post_init__(self) -> None:
+        RULES[self.key] = self
 
 
 def speak(
@@ -46,7 +60,7 @@ def speak(
     if code.co_freevars:
         raise TypeError(f"{function.__qualname__} is a closure over {', '.join(code.co_freevars)}")
     # Without this entry Python would lend the function its own builtins.
-    spoken: dict[str, Any] = {"__builtins__": {}}
+    spoken: dict[str, Any] = {"__builtins__": BUILTINS}
     for name in code.co_names:
         if name in vocabulary:
             spoken[name] = vocabulary[name]

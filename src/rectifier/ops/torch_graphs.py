@@ -1,0 +1,25 @@
+"""What ``torch.compile`` sees of an activation: one call, traced through without Dynamo.
+
+Dynamo cannot watch a function being built, as ``speak`` does. So it is shown a call with a text,
+the rule's key, and what that call does is recorded by the ordinary tracer. Imported when Dynamo
+first meets an activation; never before torch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from rectifier.ops.on_torch import function, slope_of
+from rectifier.ops.rule import RULES
+
+
+@torch.compiler.allow_in_graph
+def value(key: str, x: Any, parameters: tuple[Any, ...]) -> Any:
+    return function(RULES[key])(x, *parameters)
+
+
+@torch.compiler.allow_in_graph
+def derivative(key: str, x: Any, parameters: tuple[Any, ...]) -> Any:
+    return slope_of(RULES[key])(x, *parameters)

@@ -337,3 +337,23 @@ def test_one_exploded_activation_does_not_level_the_others():
     assert verdict["recommended"] == "elu"
     gains = {row["activation"]: row["expected_gain"] for row in verdict["table"]}
     assert gains["elu"] > 0.1 > gains["tanh"] > 0.01
+
+
+def test_an_activation_that_explodes_now_and_then_does_not_drown_the_others():
+    rng = np.random.default_rng(3)
+    names = ["relu", *(f"a{i}" for i in range(10)), "exponential"]
+    rows = [np.arange(k % 5, 200, 5) for k in range(5)]
+    level = np.array([0.40, *np.linspace(0.38, 0.46, 10), 0.35])
+    parts = [level[:, None] + 0.02 * rng.standard_normal((12, len(r))) for r in rows]
+    for seed in (1, 3):
+        parts[seed][-1] -= 60 + 20 * rng.random(len(rows[seed]))
+    options = {"baseline": "relu", "metric": get_metric("r2", "regression")}
+    options |= {"learning_rates": {}, "runs": {}}
+    with_it = decide(Scores.build(names, rows, parts, 200), **options)
+    without = decide(Scores.build(names[:-1], rows, [p[:-1] for p in parts], 200), **options)
+    for row in without["table"]:
+        (same,) = [other for other in with_it["table"] if other["activation"] == row["activation"]]
+        assert same["expected_gain"] == pytest.approx(row["expected_gain"], abs=1e-9)
+        assert same["probability_better"] == pytest.approx(row["probability_better"], abs=1e-9)
+    assert with_it["table"][-1]["activation"] == "exponential"
+    assert with_it["table"][-1]["probability_better"] < 0.2

@@ -22,6 +22,7 @@ from rectifier.study.judge.statistics import (
 
 GRID = 200  # degrees of shrinkage averaged over
 FAR = 3.0  # standard deviations below the bulk from which an activation is a failure of its own
+WILD = 25.0  # times the usual variance of a difference from which an activation is one as well
 POOLING = 4  # an activation's run variance borrows as much from the family as four seeds would tell
 
 
@@ -104,23 +105,30 @@ class Family:
 
 
 def find_bulk(means: np.ndarray, errors: np.ndarray) -> np.ndarray:
-    """``bulk[activation]``: the family without those far below it (diverged, dead).
+    """``bulk[activation]``: the family without its failures (diverged, exploded, dead).
 
     Starts from the best third (at least three) and walks down as long as the next one is within
-    three standard deviations (spread so far plus its own error) of the mean so far. Nothing is
-    cut off above: an activation that is far better is what the study is looking for.
+    three standard deviations (spread so far plus its own error) of the mean so far. One whose
+    errors are many times the usual is passed over: a few exploded runs would make its error so
+    large that no mean were far. Nothing is cut off above: an activation that is far better is
+    what the study is looking for.
     """
     order = np.argsort(-means, kind="stable")
-    inside = min(len(means), max(3, -(-len(means) // 3)))
-    while inside < len(means):
-        group, after = means[order[:inside]], order[inside]
-        own = np.median(errors[after, order[:inside]])
-        if group.mean() - means[after] > FAR * np.sqrt(group.var(ddof=1) + own):
+    wild = np.zeros(len(means), dtype=bool)
+    if len(means) > 3:  # fewer have no usual
+        own = np.array([np.median(np.delete(line, place)) for place, line in enumerate(errors)])
+        usual = np.median(own)
+        wild = (own > WILD * usual) & (usual > 0)
+    calm = [index for index in order if not wild[index]]
+    inside = min(len(calm), max(3, -(-len(calm) // 3)))
+    while inside < len(calm):
+        group, after = means[calm[:inside]], calm[inside]
+        error = np.median(errors[after, calm[:inside]])
+        if group.mean() - means[after] > FAR * np.sqrt(group.var(ddof=1) + error):
             break
         inside += 1
-    bulk = np.zeros(len(means), dtype=bool)
-    bulk[order[:inside]] = True
-    return bulk | (means >= means[order[inside - 1]])  # equal means stand or fall together
+    lowest = means[calm[inside - 1]]
+    return (means >= lowest) & ~wild  # equal means stand or fall together
 
 
 @dataclass(frozen=True)
@@ -204,7 +212,7 @@ def _posterior(
     variance = np.maximum(variance, 0.0)
     basis = contrasts.T @ axes
     seen = means @ basis
-    typical = variance.mean()
+    typical = float(np.median(variance)) or variance.mean()
     if typical == 0:
         certain = np.zeros((1, size - 1))
         return np.ones(1), np.array([seen @ seen / (size - 1)]), means[None, :], basis, certain

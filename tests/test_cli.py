@@ -207,7 +207,7 @@ def test_another_study_in_the_folder_is_exit_code_2(rectifier):
     rectifier("compare", "iris", *QUICK, "--out", "s")
     code, _, err = rectifier("compare", "wine", *QUICK, "--out", "s")
     assert code == 2
-    assert "holds another study (iris, target)" in err
+    assert "holds another study (table iris, target there, wine, target here" in err
 
 
 def test_ctrl_c_says_what_is_kept(tmp_path):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from rectifier import catalog
 from rectifier.errors import InputError, UnknownName
+from rectifier.expression import split_calls
 from rectifier.study import Inspection, Listener, Outcome, Settings, load, study
 from rectifier.study import inspect as inspect_table
-from rectifier.study.journal import FILE, Journal, Run, write_csv
+from rectifier.study.journal import FILE, Journal, Run, as_csv
 
 
 class Study:
@@ -44,14 +46,14 @@ class Study:
     def report(self, path: str | Path) -> Path:
         """Writes the report, one self-contained HTML file; returns its path."""
         path = Path(path)
-        path.write_text(self._page(), encoding="utf-8")
+        _replace(path, self._page())
         return path
 
     def write(self, folder: Path) -> None:
         """``runs.csv``, ``verdict.json`` and ``report.html`` beside the journal."""
-        write_csv(self.runs, folder / "runs.csv")
         text = json.dumps(self.verdict, indent=2, ensure_ascii=False, allow_nan=False)
-        (folder / "verdict.json").write_text(text + "\n", encoding="utf-8")
+        _replace(folder / "runs.csv", as_csv(self.runs))
+        _replace(folder / "verdict.json", text + "\n")
         self.report(folder / "report.html")
 
     def _page(self) -> str:
@@ -134,10 +136,7 @@ def keep_outcome(folder: Path, done: Study) -> None:
         journal.remember(verdict=done.verdict, inspection=done.inspection, variation=done.variation)
     finally:
         journal.close()
-    try:
-        done.write(folder)
-    except OSError as error:
-        raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
+    done.write(folder)
 
 
 def reopen(folder: str | Path) -> Study:
@@ -162,14 +161,34 @@ def reopen(folder: str | Path) -> Study:
     return Study(outcome, folder)
 
 
+def _replace(path: Path, text: str) -> None:
+    """Writes a file whole or not at all: a full disk leaves what was there before."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="utf-8", newline="")
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
 def _settings(given: Mapping[str, Any]) -> Settings:
     known = [field.name for field in fields(Settings)]
     for name in given:
         if name not in known:
             raise UnknownName("setting", name, known, "one of: " + ", ".join(known))
-    lists = ("activations", "hidden", "learning_rates")
-    values: dict[str, Any] = {k: tuple(v) if k in lists else v for k, v in given.items()}
+    values = dict(given)
+    for name in ("activations", "hidden", "learning_rates"):
+        if name in values:
+            values[name] = _several(values[name])
     return Settings(**values)
+
+
+def _several(value: Any) -> tuple[Any, ...]:
+    """One value or several, as a tuple; ``"relu,elu(alpha=0.5)"`` is two."""
+    if isinstance(value, str):
+        return tuple(split_calls(value))
+    return tuple(value) if isinstance(value, Iterable) else (value,)
 
 
 def usable_folder(folder: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -17,6 +18,7 @@ except ImportError as error:  # the command exists, its libraries are an extra
 
 from rectifier import catalog
 from rectifier.errors import InputError, MissingLibrary, RectifierError
+from rectifier.expression import split_calls
 
 app = typer.Typer(
     add_completion=False,
@@ -78,12 +80,12 @@ def compare(
     """Train one network with every activation; say which to use, or that it does not matter."""
     from rectifier.choose import Study, default_folder, keep_outcome, usable_folder
     from rectifier.report import terminal
-    from rectifier.report.progress import StudyProgress
+    from rectifier.report.progress import StudyProgress, interruptible
     from rectifier.study import Settings, load, study
     from rectifier.study.settings import LEARNING_RATES, parse_duration
 
     defined = [_define(text) for text in define or []]
-    chosen = tuple(_split(activations)) if activations else ()
+    chosen = tuple(split_calls(activations)) if activations else ()
     settings = Settings(
         activations=(*chosen, *defined) if chosen else (),
         baseline=baseline,
@@ -108,7 +110,7 @@ def compare(
     table = load(data, target, drop=_columns(drop), task=task)
     folder = out or default_folder(table.name, table.target)
     console = _console(quiet or as_json)
-    with StudyProgress(console) as listener:
+    with interruptible(StudyProgress(console)) as listener:
         done = Study(study(table, settings, usable_folder(folder), listener, _command()), folder)
         keep_outcome(folder, done)
     if as_json:
@@ -199,6 +201,9 @@ def report(
 
 def main() -> None:
     """The ``rectifier`` command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an ASCII terminal shows ? for what it lacks
     try:
         code = app(standalone_mode=False) or 0
         if code == _INTERRUPTED:  # Typer's own answer to Ctrl-C
@@ -256,18 +261,6 @@ def _define(text: str) -> str:
     if not equals:
         raise InputError(f"--define needs 'name = formula', got {text!r}")
     return catalog.define(name.strip(), formula).name
-
-
-def _split(text: str) -> list[str]:
-    """Parts between commas, but not between those inside brackets."""
-    parts, depth = [""], 0
-    for character in text:
-        depth += (character == "(") - (character == ")")
-        if character == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return [part.strip() for part in parts if part.strip()]
 
 
 def _numbers(option: str, text: str, kind: type) -> tuple[Any, ...]:

@@ -38,6 +38,7 @@ from rectifier.trees import (
     names,
     negative,
     size_written_out,
+    words_of,
 )
 from rectifier.trees import number as number_tree
 
@@ -48,6 +49,18 @@ _LARGEST_NUMBER = 1e30  # leaves float32 room to multiply
 _LARGEST = 450  # operations; SymPy takes a second for nested formulas of that size
 
 _NO_ARITHMETIC = re.compile(r"[^A-Za-z0-9_+\-*/().,<>=\s]")
+
+
+def split_calls(text: str) -> list[str]:
+    """``"relu, elu(alpha=0.5)"`` as its two parts: commas inside brackets do not count."""
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts if part.strip()]
 
 
 def read_call(text: str) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
@@ -254,7 +267,10 @@ class Formula:
             case ast.Compare(left=left, ops=[op], comparators=[right]) if isinstance(
                 op, _COMPARISONS
             ):
-                return ast.Compare(again(left), [type(op)()], [again(right)])
+                condition = ast.Compare(again(left), [type(op)()], [again(right)])
+                if "where" in words_of(condition):  # SymPy would solve it, for minutes
+                    raise FormulaError(f"{self._source(node)!r}: no where() inside a comparison")
+                return condition
         raise FormulaError(
             f"{self._source(node)!r}: where() begins with one comparison by < <= > >=, "
             "such as where(x > 0, x, 0)"

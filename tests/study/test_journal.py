@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rectifier.errors import InputError
-from rectifier.study.journal import FILE, Journal, Run, write_csv
+from rectifier.study.journal import FILE, Journal, Run, as_csv
 
 
 def make_run(seed: int = 0, **changes) -> Run:
@@ -64,19 +64,19 @@ def test_a_task_is_there_whole_or_not_at_all(tmp_path):
     assert journal.runs() == []
 
 
-def test_another_study_is_refused(tmp_path):
+def test_another_study_is_refused_with_what_differs(tmp_path):
     journal = Journal(tmp_path)
-    journal.claim("one", "wine, target", {})
-    journal.claim("one", "wine, target", {"relu": None})
-    with pytest.raises(InputError, match=r"holds another study \(wine, target\)"):
-        journal.claim("two", "iris, target", {})
+    journal.claim({"table": "wine", "hidden": (64, 64)}, {})
+    journal.claim({"table": "wine", "hidden": (64, 64)}, {"relu": None})
+    with pytest.raises(InputError, match=r"another study \(hidden 64,64 there, 3 here\)"):
+        journal.claim({"table": "wine", "hidden": (3,)}, {})
 
 
 def test_a_formula_keeps_its_meaning(tmp_path):
     journal = Journal(tmp_path)
-    journal.claim("one", "wine", {"mine": "x * tanh(x)"})
+    journal.claim({"table": "wine"}, {"mine": "x * tanh(x)"})
     with pytest.raises(InputError, match="give the new formula another name"):
-        journal.claim("one", "wine", {"mine": "x * sin(x)"})
+        journal.claim({"table": "wine"}, {"mine": "x * sin(x)"})
 
 
 def test_a_file_that_is_no_journal_is_one_line(tmp_path):
@@ -85,8 +85,7 @@ def test_a_file_that_is_no_journal_is_one_line(tmp_path):
         Journal(tmp_path)
 
 
-def test_csv_has_a_row_a_training(tmp_path):
-    write_csv([make_run(0), make_run(1)], tmp_path / "runs.csv")
-    lines = (tmp_path / "runs.csv").read_text().splitlines()
+def test_csv_has_a_row_a_training():
+    lines = as_csv([make_run(0), make_run(1)]).splitlines()
     assert lines[0].startswith("phase,activation,learning_rate,seed,score")
     assert len(lines) == 3

@@ -62,7 +62,8 @@ def test_other_durations_are_refused(text):
 
 def test_identity_tells_studies_apart_but_not_their_extent():
     base = Settings()
-    assert base.identity("t") == Settings(seeds=50, activations=("elu",)).identity("t")
-    assert base.identity("t") != base.identity("u")
-    assert base.identity("t") != Settings(hidden=(8,)).identity("t")
-    assert base.identity("t") != Settings(seed=1).identity("t")
+    same = Settings(seeds=50, activations=("elu",), budget=60.0)
+    assert base.identity("t", "f") == same.identity("t", "f")
+    assert base.identity("t", "f") != base.identity("t", "g")
+    assert base.identity("t", "f") != Settings(hidden=(8,)).identity("t", "f")
+    assert base.identity("t", "f") != Settings(seed=1).identity("t", "f")

@@ -100,7 +100,7 @@ def test_progress_is_told_to_the_end(whole):
     done = [beat[1] for beat in watcher.beats]
     assert done == sorted(done)
     assert watcher.beats[-1][1:] == (27, 27)
-    assert any("at most" in line for line in watcher.said)
+    assert any("if no run stops early" in line for line in watcher.said)
 
 
 def test_the_same_seed_gives_the_same_numbers(whole, tmp_path):
@@ -187,14 +187,28 @@ def finished(journal: Path) -> list:
 
 def test_a_budget_cuts_the_study_and_says_so(tmp_path):
     watcher = Watcher()
-    study = compare(
-        "iris", out=tmp_path / "s", listener=watcher, budget=1e-6, **{**SMALL, "seeds": 10}
-    )
-    assert any("seeds" in line and "of 10" in line for line in watcher.said)
+    asked = {**SMALL, "seeds": 10, "epochs": 60, "budget": 1e-6}
+    study = compare("iris", out=tmp_path / "s", listener=watcher, **asked)
+    (cuts,) = [line for line in watcher.said if line.startswith("to fit")]
+    assert "5 of 10 seeds" in cuts
+    assert "12 of 60 epochs" in cuts
     assert any("longer than the budget" in line for line in watcher.said)
-    assert study.verdict["settings"]["seeds"] == 2
-    assert study.verdict["settings"]["budget"] == 1e-6
-    again = compare("iris", out=tmp_path / "s", budget=1e-6, **{**SMALL, "seeds": 10})
+    assert study.verdict["settings"]["seeds"] == 5
+    assert study.verdict["settings"]["epochs"] == 12
+    assert max(run.epochs_run for run in study.runs) <= 12
+    again = compare("iris", out=tmp_path / "s", **asked)
+    assert without_times(again.verdict) == without_times(study.verdict)
+
+
+def test_a_budget_samples_a_large_table_and_says_so(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((6000, 3))
+    table = (x, np.where(x[:, 0] * x[:, 1] > 0, "yes", "no"))
+    watcher = Watcher()
+    study = compare(table, out=tmp_path / "s", listener=watcher, **{**SMALL, "budget": 1e-6})
+    assert any("2,000 of 6,000 rows" in line for line in watcher.said)
+    assert study.verdict["data"]["rows"] == 2000
+    again = compare(table, out=tmp_path / "s", **{**SMALL, "budget": 1e-6})
     assert without_times(again.verdict) == without_times(study.verdict)
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+import threading
 import time
-from collections.abc import Callable
-from types import TracebackType
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -44,6 +49,7 @@ class StudyProgress:
         self._first: tuple[float, float] | None = None  # seconds and runs done at first word
         self._moved = self._start
         self._display: Live | None = None
+        self.stopped = False  # Ctrl-C was pressed
 
     def __enter__(self) -> StudyProgress:
         self._start = self._printed = self._clock()
@@ -79,6 +85,8 @@ class StudyProgress:
 
         What was done at the first call was found in the journal and says nothing of the pace.
         """
+        if self.stopped:
+            raise KeyboardInterrupt
         now = self._clock()
         if self._first is None:
             self._first = (now, done)
@@ -117,3 +125,34 @@ class StudyProgress:
     def _print(self, text: str) -> None:
         self._printed = self._clock()
         self.console.print(Text(visible(text, 400)), soft_wrap=True)
+
+
+@contextmanager
+def interruptible(progress: StudyProgress) -> Iterator[StudyProgress]:
+    """``progress`` in use, and Ctrl-C that is never lost.
+
+    Python raises KeyboardInterrupt wherever it happens to be. If that is inside a callback of
+    JAX's garbage collection, the exception is printed and forgotten. So Ctrl-C is remembered as
+    well, and raised again the next time that something moves.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        with progress:
+            yield progress
+        return
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        progress.stopped = True
+        raise KeyboardInterrupt
+
+    def unraisable(what: Any) -> None:
+        if not isinstance(what.exc_value, KeyboardInterrupt):
+            before_hook(what)
+
+    before, before_hook = signal.signal(signal.SIGINT, remember), sys.unraisablehook
+    sys.unraisablehook = unraisable
+    try:
+        with progress:
+            yield progress
+    finally:
+        signal.signal(signal.SIGINT, before)
+        sys.unraisablehook = before_hook

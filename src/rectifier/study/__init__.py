@@ -15,18 +15,22 @@ What comes out is an :class:`Outcome`, plain data that a report can be drawn fro
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rectifier import catalog
 from rectifier.study.inspect import Inspection, inspect
 from rectifier.study.journal import Journal, Run
 from rectifier.study.judge.metrics import default_metric, get_metric
 from rectifier.study.load import Table, check_splittable, load
-from rectifier.study.plan import Task, choose_lanes, splits, tasks
-from rectifier.study.settings import Settings
+from rectifier.study.plan import Task, choose_lanes, sample, splits, tasks
+from rectifier.study.settings import FOLDS, Settings
+
+if TYPE_CHECKING:
+    from rectifier.study.train.engine import Speed
 
 __all__ = ["Inspection", "Listener", "Outcome", "Settings", "inspect", "load", "study"]
 
@@ -89,6 +93,7 @@ def study(
     from rectifier.study.judge.outcome import judge
     from rectifier.study.tune import best_rates, fit_budget
 
+    began = time.perf_counter()
     listener = listener or Silence()
     check_splittable(table)
     metric = (
@@ -98,25 +103,28 @@ def study(
     journal = Journal(folder)
     try:
         journal.claim(
-            settings.identity(table.fingerprint),
-            f"{table.source}, {table.target}",
+            settings.identity(f"{table.source}, {table.target}", table.fingerprint),
             {a: catalog.get(a).text for a in settings.activations},
         )
         listener.say("inspecting the table")
         inspection = inspect(table, seed=settings.seed)
         team = _Team(table, settings, journal, listener)
-        settings = fit_budget(settings, journal, team.cost, listener)
+        asked = settings
+        settings, rows = fit_budget(asked, table.rows, journal, team, listener, began)
+        if rows < table.rows:
+            table = sample(table, rows, settings.seed)
+            team = _Team(table, asked, journal, listener)
 
         rates = len(settings.learning_rates)
         every = [(a, r) for a in settings.activations for r in settings.learning_rates]
         tuning = list(tasks("tune", every, settings.tune_seeds, team.lanes)) if rates > 1 else []
         confirming = len(settings.activations) * settings.seeds
         total = sum(len(task.runs) for task in tuning) + confirming
-        team.train(tuning, "tuning", 0, total)
+        team.train(tuning, "tuning", 0, total, settings.epochs)
 
         chosen = best_rates(journal.runs(), settings)
         final = list(tasks("confirm", list(chosen.items()), settings.seeds, team.lanes))
-        team.train(final, "confirming", total - confirming, total)
+        team.train(final, "confirming", total - confirming, total, settings.epochs)
 
         wanted = {key for task in (*tuning, *final) for key in task.runs}
         runs = [run for run in journal.runs() if run.key in wanted]
@@ -136,7 +144,8 @@ class _Team:
         self._table, self._settings = table, settings
         self._journal, self._listener = journal, listener
         counts = [len(settings.learning_rates) * settings.tune_seeds, settings.seeds]
-        self.lanes = choose_lanes(counts)
+        # With a budget, seeds and rates may be cut: as many lanes as the fewest seeds fill.
+        self.lanes = choose_lanes(counts) if settings.budget is None else FOLDS
         self._engine: Any = None
 
     def _hire(self) -> Any:
@@ -159,13 +168,15 @@ class _Team:
             self._journal.remember(inputs=self._engine.network.inputs)
         return self._engine
 
-    def cost(self) -> tuple[float, int]:
-        """Seconds a full-length group of tasks takes, and tasks in a group."""
+    def speed(self) -> Speed:
+        """How fast the engine is here; compiles."""
         engine = self._hire()
         self._listener.say("compiling the training program")
-        return engine.speed(), engine.devices
+        return engine.speed()
 
-    def train(self, wanted: Sequence[Task], phase: str, before: int, total: int) -> None:
+    def train(
+        self, wanted: Sequence[Task], phase: str, before: int, total: int, epochs: int
+    ) -> None:
         """Trains what the journal does not hold yet, and journals it task by task."""
         finished = self._journal.keys()
         missing = [task for task in wanted if not finished.issuperset(task.runs)]
@@ -176,7 +187,7 @@ class _Team:
         def beat(doing: str, share: float) -> None:
             self._listener.progress(f"{phase} {doing}", done + share, total)
 
-        for runs in self._hire().run(missing, beat):
+        for runs in self._hire().run(missing, beat, epochs):
             self._journal.add(runs)
             done += len(runs)
             self._listener.progress(f"{phase} {runs[0].activation}", done, total)

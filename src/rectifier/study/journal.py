@@ -7,6 +7,7 @@ whole or not at all, and what is there is never lost.
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 import sqlite3
@@ -100,21 +101,26 @@ class Journal:
     def close(self) -> None:
         self._database.close()
 
-    def claim(self, identity: str, description: str, formulas: Mapping[str, str | None]) -> None:
+    def claim(self, identity: Mapping[str, Any], formulas: Mapping[str, str | None]) -> None:
         """Binds the journal to one study, or raises when it is another's.
 
         Args:
-            identity: equal for studies whose runs may stand side by side.
-            description: what the user would know the study by.
+            identity: by name, what the numbers of a run depend on; equal for studies whose
+                runs may stand side by side.
             formulas: of the activations that users defined (None for the catalogue's); a name
                 must not change its meaning half-way.
         """
-        owner = self.recall("identity")
+        owner, wanted = self.recall("identity"), json.loads(json.dumps(dict(identity)))
         if owner is None:
-            self.remember(identity=identity, description=description)
-        elif owner != identity:
+            self.remember(identity=wanted)
+        elif owner != wanted:
+            differing = [
+                f"{name} {_brief(owner.get(name))} there, {_brief(value)} here"
+                for name, value in wanted.items()
+                if owner.get(name) != value
+            ]
             raise InputError(
-                f"{self.folder} holds another study ({self.recall('description')}); "
+                f"{self.folder} holds another study ({'; '.join(differing)}); "
                 "choose another folder with --out, or delete that one"
             )
         known = self.recall("formulas") or {}
@@ -129,11 +135,10 @@ class Journal:
 
     def remember(self, **facts: Any) -> None:
         """Keeps facts about the study, as JSON."""
-        with self._database:
-            self._database.executemany(
-                "INSERT OR REPLACE INTO about VALUES (?, ?)",
-                [(name, json.dumps(value)) for name, value in facts.items()],
-            )
+        self._write(
+            "INSERT OR REPLACE INTO about VALUES (?, ?)",
+            [(name, json.dumps(value)) for name, value in facts.items()],
+        )
 
     def recall(self, name: str) -> Any:
         """A remembered fact, or None."""
@@ -151,9 +156,13 @@ class Journal:
             ]
             for run in runs
         ]
+        self._write(f"INSERT OR IGNORE INTO runs VALUES ({marks})", rows)
+
+    def _write(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        """All rows in one transaction."""
         try:
             with self._database:
-                self._database.executemany(f"INSERT OR IGNORE INTO runs VALUES ({marks})", rows)
+                self._database.executemany(statement, rows)
         except sqlite3.OperationalError as error:  # disk full, folder gone
             raise InputError(
                 f"cannot write to {self.folder}: {error}; what was finished before is kept, "
@@ -172,6 +181,12 @@ class Journal:
         return [_run(row) for row in found]
 
 
+def _brief(value: Any) -> str:
+    """A setting in few characters: a list as ``64,64``, a fingerprint by its first figures."""
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) <= 40 else text[:8]
+
+
 def _run(row: Sequence[Any]) -> Run:
     named = dict(zip(_COLUMNS, row, strict=True))
     # SQLite keeps NaN as NULL
@@ -182,9 +197,10 @@ def _run(row: Sequence[Any]) -> Run:
     return Run(**named)
 
 
-def write_csv(runs: Iterable[Run], path: Path) -> None:
+def as_csv(runs: Iterable[Run]) -> str:
     """One row a training, scalars only, in the order given."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(_SCALARS)
-        writer.writerows([getattr(run, name) for name in _SCALARS] for run in runs)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(_SCALARS)
+    writer.writerows([getattr(run, name) for name in _SCALARS] for run in runs)
+    return text.getvalue()

@@ -16,7 +16,7 @@ Phase = Literal["tune", "confirm"]
 
 # Streams of random numbers that must never meet: SeedSequence([seed, phase, purpose, ...]).
 _PHASES = {"tune": 1, "confirm": 2}
-_PURPOSES = {"folds": 1, "validation": 2, "weights": 3, "batches": 4}
+_PURPOSES = {"folds": 1, "validation": 2, "weights": 3, "batches": 4, "sample": 5}
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,20 @@ def splits(table: Table, phase: Phase, count: int, seed: int) -> list[Split]:
             )
         )
     return result
+
+
+def sample(table: Table, rows: int, seed: int) -> Table:
+    """About ``rows`` rows of a table, every stratum in proportion; the fingerprint stays.
+
+    A table whose rarest class would not survive that is returned whole.
+    """
+    parts = math.ceil(table.rows / rows)
+    part = deal(_strata(table), generator(seed, "tune", "sample"), parts)
+    fewer = table.take(np.flatnonzero(part == 0))
+    if table.task == "classification":
+        counts = np.bincount(fewer.y, minlength=len(table.classes))
+        return fewer if counts.min() >= FOLDS else table
+    return fewer
 
 
 def deal(strata: np.ndarray, rng: np.random.Generator, folds: int = FOLDS) -> np.ndarray:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -92,16 +90,15 @@ class Settings:
         rates = tuple(dict.fromkeys(sorted(float(r) for r in self.learning_rates)))
         return replace(self, activations=unique, baseline=baseline, learning_rates=rates)
 
-    def identity(self, fingerprint: str) -> str:
-        """Names the numbers a run gives: equal for two studies whose runs may be mixed.
+    def identity(self, table: str, fingerprint: str) -> dict[str, Any]:
+        """What a run's numbers depend on: equal for two studies whose runs may be mixed.
 
         Which activations, rates and seeds are run does not enter: a later call may ask for more
         of them in the same folder.
         """
         fixed = ("network", "hidden", "epochs", "patience", "batch_size", "metric", "seed")
         parts = {k: v for k, v in asdict(self).items() if k in fixed}
-        text = json.dumps({"table": fingerprint, **parts}, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return {"table": table, "content": fingerprint, **parts}
 
 
 def trainable_names() -> list[str]:

@@ -4,30 +4,40 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from rectifier.study.journal import Journal, Run
-from rectifier.study.plan import choose_lanes
-from rectifier.study.settings import Settings
+from rectifier.study.settings import FOLDS, Settings
 
 if TYPE_CHECKING:
     from rectifier.study import Listener
+    from rectifier.study.train.engine import Speed
 
-# What a budget is allowed to cost, mildest first: shares of seeds, tuning seeds, rates.
+
+class Team(Protocol):
+    """Who trains: what :func:`fit_budget` needs to know of it."""
+
+    lanes: int
+
+    def speed(self) -> Speed: ...
+
+
+# What a budget may cost, mildest first: shares of seeds, tuning seeds, rates and epochs.
 _CUTS = (
-    (1.0, 1.0, 1.0),
-    (1.0, 0.67, 1.0),
-    (1.0, 0.67, 0.6),
-    (1.0, 0.34, 0.6),
-    (0.5, 0.34, 0.6),
-    (0.5, 0.34, 0.2),
-    (0.3, 0.34, 0.2),
-    (0.2, 0.34, 0.2),
+    (1.0, 1.0, 1.0, 1.0),
+    (1.0, 0.67, 1.0, 1.0),
+    (1.0, 0.67, 0.6, 1.0),
+    (1.0, 0.34, 0.6, 1.0),
+    (0.5, 0.34, 0.6, 1.0),
+    (0.5, 0.34, 0.6, 0.5),
+    (0.5, 0.34, 0.2, 0.5),
+    (0.5, 0.34, 0.2, 0.2),
 )
+_FEWEST_ROWS = 2000  # below this a table is never sampled
 
 
 def best_rates(runs: Iterable[Run], settings: Settings) -> dict[str, float]:
@@ -62,74 +72,111 @@ def tasks_needed(settings: Settings, lanes: int) -> int:
 
 def fit_budget(
     settings: Settings,
+    rows: int,
     journal: Journal,
-    cost: Callable[[], tuple[float, int]],
+    team: Team,
     listener: Listener,
-) -> Settings:
+    began: float,
+) -> tuple[Settings, int]:
     """Says how long the study will take, and with a budget makes it fit.
 
-    Fewer tuning seeds go first, then rates (the middle ones stay), then seeds. What was decided
-    is journaled, so that the same command after an interruption decides the same.
+    Fewer tuning seeds go first, then rates (the middle ones stay), seeds, epochs, and last the
+    rows of a large table. What was decided is journaled, so that the same command after an
+    interruption decides the same.
+
+    Args:
+        rows: of the table.
+        team: has ``lanes`` and, once compiled, ``speed()``.
+        began: ``time.perf_counter()`` when the study started.
+
+    Returns:
+        settings, and how many rows to study.
     """
-    began = time.perf_counter()
     asked = repr(replace(settings, engine=""))
     decided: dict[str, Any] | None = journal.recall("decided")
     if decided is not None and decided["asked"] == asked:
-        return _cut_to(settings, decided)
-    lanes = choose_lanes([len(settings.learning_rates) * settings.tune_seeds, settings.seeds])
-    group, devices = cost()
+        return _decided(settings, decided), decided["rows"]
+    before = time.perf_counter()
+    speed = team.speed()
+    compiling = time.perf_counter() - before
 
-    def seconds(candidate: Settings) -> float:
-        return group * math.ceil(tasks_needed(candidate, lanes) / devices)
+    def seconds(plan: Settings) -> float:
+        groups = math.ceil(tasks_needed(plan, team.lanes) / speed.devices)
+        return groups * (speed.overhead + plan.epochs * speed.epoch)
 
-    chosen = settings
+    chosen, kept = settings, rows
     if settings.budget is not None:
         left = settings.budget - (time.perf_counter() - began)
         plans = [_cut(settings, *shares) for shares in _CUTS]
         chosen = next((plan for plan in plans if seconds(plan) <= left), plans[-1])
-    rates = len(chosen.learning_rates)
-    searched = f"{rates} learning rates x {chosen.tune_seeds} seeds, then " if rates > 1 else ""
-    listener.say(
-        f"{len(chosen.activations)} activations x ({searched}{chosen.seeds} seeds), "
-        f"at most {_clock(seconds(chosen))}"
-    )
-    if chosen != settings:
-        listener.say(
-            f"to fit {_clock(settings.budget or 0)}: {chosen.seeds} of {settings.seeds} seeds, "
-            f"{rates} of {len(settings.learning_rates)} learning rates, "
-            f"{chosen.tune_seeds} of {settings.tune_seeds} tuning seeds"
-        )
-    if settings.budget is not None and seconds(chosen) > settings.budget:
-        listener.say("even the smallest study may take longer than the budget")
+        share = (left - compiling) / seconds(chosen)  # another table is another program
+        if seconds(chosen) > left and rows > _FEWEST_ROWS:
+            kept = max(_FEWEST_ROWS, math.floor(rows * min(1.0, max(share, 0.0))))
+    _announce(settings, chosen, rows, kept, seconds(chosen) * kept / rows, listener)
     journal.remember(
         decided={
             "asked": asked,
             "seeds": chosen.seeds,
             "tune_seeds": chosen.tune_seeds,
             "learning_rates": chosen.learning_rates,
+            "epochs": chosen.epochs,
+            "rows": kept,
         }
     )
-    return chosen
+    return chosen, kept
 
 
-def _cut(settings: Settings, seeds: float, tune_seeds: float, rates: float) -> Settings:
+def _announce(
+    asked: Settings, chosen: Settings, rows: int, kept: int, seconds: float, listener: Listener
+) -> None:
+    rates = len(chosen.learning_rates)
+    searched = f"{rates} learning rates x {chosen.tune_seeds} seeds, then " if rates > 1 else ""
+    listener.say(
+        f"{len(chosen.activations)} activations x ({searched}{chosen.seeds} seeds), "
+        f"about {_clock(seconds)} if no run stops early"
+    )
+    if asked.budget is None or (chosen == asked and kept == rows):
+        return
+    cuts = [
+        f"{mine:,} of {whole:,} {what}"
+        for mine, whole, what in (
+            (chosen.seeds, asked.seeds, "seeds"),
+            (rates, len(asked.learning_rates), "learning rates"),
+            (chosen.tune_seeds, asked.tune_seeds, "tuning seeds"),
+            (chosen.epochs, asked.epochs, "epochs"),
+            (kept, rows, "rows"),
+        )
+        if mine != whole
+    ]
+    listener.say(f"to fit {_clock(asked.budget)}: {', '.join(cuts)}")
+    if chosen.seeds < asked.seeds:
+        listener.say("with so few seeds next to nothing can be proven; give it more time for that")
+    if seconds > asked.budget:
+        listener.say("even so the study may take longer than the budget; try fewer --activations")
+
+
+def _cut(
+    settings: Settings, seeds: float, tune_seeds: float, rates: float, epochs: float
+) -> Settings:
     kept = max(1, round(len(settings.learning_rates) * rates))
     middle = np.linspace(0, len(settings.learning_rates) - 1, kept + 2)[1:-1].round().astype(int)
     chosen = tuple(settings.learning_rates[i] for i in dict.fromkeys(middle))
     return replace(
         settings,
-        seeds=min(settings.seeds, max(2, round(settings.seeds * seeds))),
+        seeds=min(settings.seeds, max(FOLDS, round(settings.seeds * seeds))),
         tune_seeds=max(1, round(settings.tune_seeds * tune_seeds)),
         learning_rates=settings.learning_rates if rates == 1 else chosen,
+        epochs=min(settings.epochs, max(10, round(settings.epochs * epochs))),
     )
 
 
-def _cut_to(settings: Settings, decided: dict[str, Any]) -> Settings:
+def _decided(settings: Settings, decided: dict[str, Any]) -> Settings:
     return replace(
         settings,
         seeds=decided["seeds"],
         tune_seeds=decided["tune_seeds"],
         learning_rates=tuple(decided["learning_rates"]),
+        epochs=decided["epochs"],
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -37,7 +38,18 @@ from rectifier.study.train.program import (
 _ORDER_BYTES = 32 << 20  # row numbers sent to the program at once
 _KEPT_ORDERS_BYTES = 256 << 20  # batch orders kept for the next activation
 
+_TRIAL_SECONDS = 2.0  # spent on finding out how fast this machine is, an activation at least
+
 Beat = Callable[[str, float], None]  # what is running, share of it done
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds that a group of tasks, one a device, takes besides its epochs, and for each."""
+
+    overhead: float
+    epoch: float
+    devices: int
 
 
 class LocalEngine:
@@ -77,45 +89,61 @@ class LocalEngine:
             devices=devices,
         )
 
-    def speed(self) -> float:
-        """Seconds that a task per device takes at full length, all devices at once.
+    def speed(self) -> Speed:
+        """Compiles, then measures on a few epochs of the activations, which are thrown away."""
+        groups = [
+            [Task(name, (RunKey("confirm", name, self.settings.learning_rates[0], 0),))]
+            * self.devices
+            for name in self.settings.activations
+        ]
+        self._train_for(groups[0], 1)  # compiles
+        overheads, epochs = [], []
+        started = time.perf_counter()
+        for group in groups:
+            began = time.perf_counter()
+            advancing = self._train_for(group, 2)
+            overheads.append(time.perf_counter() - began - advancing)
+            epochs.append(advancing / 2)
+            if time.perf_counter() - started > _TRIAL_SECONDS:
+                break
+        return Speed(float(np.mean(overheads)), float(np.mean(epochs)), self.devices)
 
-        Compiles, and measures a few epochs of the baseline, which are thrown away.
-        """
-        settings = self.settings
-        key = RunKey("confirm", settings.baseline, settings.learning_rates[0], 0)
-        task = Task(settings.baseline, (key,))
-        group = [task] * self.devices
+    def _train_for(self, group: list[Task], epochs: int) -> float:
+        """Seconds that ``epochs`` of a group take; the rest of a task's work is done as well."""
         lanes, state = self._begin(group)
-        state = self._program.advance(state, lanes, self._order(group, 0), 0, 1)
+        order = self._order(group, 0)
+        started = time.perf_counter()
+        state = self._program.advance(state, lanes, order, 0, min(epochs, self._epochs_a_call))
+        advancing = time.perf_counter() - started
         self._examine(group, lanes, state)
-        epochs, elapsed = 0, 0.0
-        while epochs < min(8, self._epochs_a_call) and elapsed < 1.0:
-            lanes, state = self._begin(group)
-            started = time.perf_counter()
-            self._program.advance(state, lanes, self._order(group, 0), 0, epochs + 1)
-            elapsed, epochs = time.perf_counter() - started, epochs + 1
-        return elapsed / epochs * self.settings.epochs
+        return advancing
 
     def run(
-        self, tasks: Sequence[Task], beat: Beat = lambda doing, share: None
+        self,
+        tasks: Sequence[Task],
+        beat: Beat = lambda doing, share: None,
+        epochs: int | None = None,
     ) -> Iterator[list[Run]]:
-        """Trains the tasks in order, a task per device at once; yields the runs of each task."""
+        """Trains the tasks in order, a task per device at once; yields the runs of each task.
+
+        ``epochs`` may be fewer than the settings', which is what the program was compiled for.
+        """
+        epochs = epochs or self.settings.epochs
         for start in range(0, len(tasks), self.devices):
             group = list(tasks[start : start + self.devices])
-            yield from self._train(group, beat)
+            yield from self._train(group, beat, epochs)
 
     # -- one group: a task for every device ---------------------------------------------------
 
-    def _train(self, group: list[Task], beat: Beat) -> Iterator[list[Run]]:
+    def _train(self, group: list[Task], beat: Beat, epochs: int) -> Iterator[list[Run]]:
         doing = " and ".join(dict.fromkeys(task.activation for task in group))
         started = time.perf_counter()
         full = group + [group[-1]] * (self.devices - len(group))  # idle devices repeat the last
         lanes, state = self._begin(full)
         done = 0
-        while done < self.settings.epochs and not np.asarray(state.stopped).all():
-            beat(doing, done / self.settings.epochs)
-            count = min(self._epochs_a_call, self.settings.epochs - done)
+        while done < epochs and not np.asarray(state.stopped).all():
+            beat(doing, done / epochs)
+            count = min(self._epochs_a_call, epochs - done)
             state = self._program.advance(state, lanes, self._order(full, done), done, count)
             done += count
         examined = self._examine(full, lanes, state)

@@ -51,9 +51,13 @@ def keep_compiled_programs() -> None:
 
     A cache that the user has set up for JAX already is left as it is.
     """
-    if jax.config.jax_compilation_cache_dir is None:
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        jax.config.update("jax_compilation_cache_dir", str(Path(home) / "rectifier" / "xla"))
+    if jax.config.jax_compilation_cache_dir is not None:
+        return
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rectifier" / "xla"
+    with contextlib.suppress(OSError):  # a home that cannot be written: every study compiles
+        folder.mkdir(parents=True, exist_ok=True)
+    if os.access(folder, os.W_OK):
+        jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,13 @@ import mpmath
 import numpy as np
 import pytest
 import sympy
+from hypothesis import HealthCheck, given, settings
 
 import rectifier as rf
 from rectifier import catalog
+from rectifier.catalog.formulas import activation_from_formula
 from rectifier.errors import FormulaError, InputError, ParameterError
+from strategies import expressions
 
 
 @pytest.fixture(autouse=True)
@@ -41,6 +44,8 @@ FORMULAS = {
     "bent": ("(sqrt(x ** 2 + 1) - 1) / 2 + x", {}),
     "isru": ("x / sqrt(1 + a * x ** 2)", {"a": 1.0}),
     "lisht": ("x * tanh(x)", {}),
+    "tanh_shrunk": ("x - tanh(x) - 0.25 * (1 - x)", {}),
+    "one_minus": ("1 - 1 / (1 + exp(x))", {}),
     "snake": ("x + sin(a * x) ** 2 / a", {"a": 2.0}),
     "arctangent": ("atan(x)", {}),
     "telu": ("x * tanh(e ** x)", {}),
@@ -265,11 +270,41 @@ UNDEFINED = {
 
 @pytest.mark.parametrize("text", UNDEFINED)
 def test_a_formula_has_to_be_finite_near_zero(text):
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(FormulaError, match=UNDEFINED[text]):
         rf.define("undefined", text, **({"b": 1.0} if "b" in text and "abs" not in text else {}))
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert "undefined" not in rf.names()
+
+
+def test_parameters_that_leave_a_formula_undefined():
+    act = rf.define("pole", "x / (a + x ** 2)", a=1)
+    message = r"'x / \(a \+ x \*\* 2\)' with a=-1 is not a finite number at x = -?1;"
+    for wrong in (
+        lambda: rf.get("pole(a=-1)"),
+        lambda: rf.get(act, a=-1),
+        lambda: rf.get({**act.config(), "parameters": {"a": -1}}),
+    ):
+        with pytest.raises(FormulaError, match=message):
+            wrong()
+    with pytest.raises(FormulaError, match="not a finite number"):
+        rf.define("root", "x * a ** 0.5", a=-1)
+    with pytest.raises(FormulaError, match="not a finite number"):
+        rf.define("inverse", "x / (a - 1)", a=1)
+    # In a call and in bind, which draws curves, arithmetic says what it says.
+    for x in (np.ones(1), jnp.ones(1)):
+        assert act(x, a=-1)[0] == act.bind(a=-1)(x)[0] == math.inf
+    assert np.isnan(rf.define("hollow", "x * log(b)", b=2).bind(b=-1)(1.0))
+
+
+@pytest.mark.parametrize("b", [0.25, 1.0, 4.0, 8.0])
+def test_gradients_are_finite_at_other_parameter_values(b):
+    """exp(-b x) overflows elsewhere for each b; the stretch follows."""
+    rf.define("aria2", "x * (1 + exp(-b * x)) ** (-a)", a=1.5, b=2.0)
+    x = jnp.linspace(-200, 200, 4001)
+    for act in (rf.get("aria2", b=b), lambda z: rf.aria2(z, b=b)):
+        assert np.isfinite(np.asarray(jax.vmap(jax.grad(lambda z, act=act: act(z)))(x))).all()
+    assert rf.get("aria2", b=b).derivative(200.0) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("name", ["tanhexp", "swish_beta"])
@@ -333,8 +368,8 @@ SLOW_FOR_SYMPY = [
     nested("max(0.{1} * x, {0})", 5),
     nested("min(max({0}, sin({0})), 2)", 2),
     nested("abs({0} - {1})", 9),
-    nested("where({0} > {1}, x, {0})", 4),
-    nested("where(sin(x) > {0}, {0}, x)", 4),
+    nested("where(x > {1}, sin(x), {0})", 9),
+    nested("max(where(x > {1}, x, {0}), 0)", 3),
     nested("tanh({0})", 40),
     nested("exp(-({0}) ** 2)", 12),
     nested("2 ** (-({0}) ** 2)", 10),
@@ -357,14 +392,33 @@ SLOW_FOR_SYMPY = [
 @pytest.mark.parametrize("text", SLOW_FOR_SYMPY, ids=range(len(SLOW_FOR_SYMPY)))
 def test_sympy_answers_at_once_for_whatever_is_accepted(text):
     sympy.latex(sympy.Symbol("x"))  # its import is not what is timed
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         act = rf.define("intricate", text)
     except FormulaError as error:
         pytest.fail(f"meant to be accepted: {error}")
     for made in (act.latex, act.derivative_latex, act.formula, act.derivative_formula, act.facts):
         assert made is not None
-    assert time.perf_counter() - started < 3  # 0.6 s for the slowest here, on one busy core
+    assert time.process_time() - started < 3  # 0.6 s for the slowest here, on one busy core
+
+
+@settings(
+    deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(expressions)
+def test_any_formula_is_defined_and_written_down_or_refused(text):
+    started = time.process_time()
+    try:
+        act = activation_from_formula("drawn", text, {"a": 1.5})
+    except FormulaError:
+        return
+    written = [act.latex, act.derivative_latex, act.formula, act.derivative_formula, act.facts]
+    assert None not in written
+    x = np.linspace(-3, 3, 7, dtype=np.float32)
+    assert act(x).dtype == x.dtype
+    assert np.isfinite(act(x)).all()
+    assert np.isfinite(act.derivative(x)).all()
+    assert time.process_time() - started < 5  # 0.1 s but for SymPy's import
 
 
 def test_small_constants_do_not_vanish():

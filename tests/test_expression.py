@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import builtins
 import time
+import warnings
 from pathlib import Path
+from types import CodeType
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from rectifier.errors import FormulaError, InputError
 from rectifier.expression import Formula, read_call
 from rectifier.ops import on_numpy, words
 from rectifier.ops.rule import speak
+from strategies import expressions
 
 HOSTILE = {
     # reaching out of arithmetic
@@ -101,6 +104,7 @@ HOSTILE = {
     "comparison outside": "(x > 0) * x",
     "chained": "where(0 < x < 1, x, 0)",
     "equality": "where(x == 0, 1, x)",
+    "where in a comparison": "where(where(x > 0, x, 1) > 0.5, x, 0)",
     "nested condition": "where((x > 0) > 0, x, 0)",
     # size
     "tower": "9**9**9",
@@ -135,10 +139,10 @@ HOSTILE = {
 
 @pytest.mark.parametrize("what", HOSTILE)
 def test_a_hostile_formula_is_refused_in_one_line(what):
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(FormulaError) as caught:
         Formula(HOSTILE[what])
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
     message = str(caught.value)
     assert message
     assert "\n" not in message
@@ -267,15 +271,20 @@ def test_the_trees_hold_nothing_but_arithmetic():
                     assert not node.keywords
 
 
-def test_made_functions_have_no_builtins():
-    formula = Formula("x * tanh(exp(x)) + softplus(x)")
-    for function in (formula.function(), formula.textbook()):
-        assert function.__builtins__ == {}
-        assert not set(function.__code__.co_names) & set(vars(builtins))
-        for meaning in function.__globals__.values():
-            assert meaning == {} or callable(meaning) or isinstance(meaning, float)
+def test_nothing_is_within_reach_of_a_made_function():
+    """Every name in its code is a word or a number that was put there; of Python's own functions
+    there is none (but the import hook, which torch's C code asks for, under no such name)."""
+    formula = Formula("x * tanh(exp(x)) + softplus(x) * 0.3 + sinh(a * x)", ("a",))
     said = speak(formula.function(), on_numpy.vocabulary())
-    assert said.__builtins__ == {}
+    for function in (formula.function(), formula.textbook(), said):
+        assert set(function.__builtins__) <= {"__import__"}
+        names = set(function.__code__.co_names)
+        assert names <= set(function.__globals__) - {"__builtins__"}
+        assert not names & set(vars(builtins))
+        assert not any(isinstance(c, CodeType) for c in function.__code__.co_consts)
+        for name in names:
+            meaning = function.__globals__[name]
+            assert callable(meaning) or isinstance(meaning, float)
 
 
 def test_nothing_that_evaluates_is_called_anywhere_in_these_files():
@@ -366,6 +375,16 @@ def test_a_hostile_call_is_refused_in_one_line(text):
     assert len(str(caught.value)) < 250
 
 
+@pytest.mark.parametrize("text", ["elu(0or 1)", "elu(1(2))", "elu(alpha='\\d')"])
+def test_pythons_advice_on_code_is_not_printed(text):
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        for read in (catalog.get, Formula):
+            with pytest.raises(InputError):
+                read(text)
+    assert not heard
+
+
 # -- fuzz -------------------------------------------------------------------------------------
 
 PIECES = [
@@ -390,28 +409,9 @@ PIECES = [
 PIECES += [" ", ">", "<=", "where(", "max(", "min(", "exp(", "log(", "tanh(", "sqrt(", "relu("]
 PIECES += ["softplus(", "abs(", "erf(", "sinh(", ".", "_", "=", "x.y", "f'", "[", "lambda x:", "\0"]
 
-expressions = st.recursive(
-    st.sampled_from(["x", "a", "pi", "1", "0.5", "3"]),
-    lambda inner: st.one_of(
-        st.tuples(inner, st.sampled_from("+-*/"), inner).map("({0[0]}{0[1]}{0[2]})".format),
-        st.tuples(inner, st.sampled_from(["2", "3", "0.5", "-1"])).map("({0[0]})**{0[1]}".format),
-        st.tuples(
-            st.sampled_from(["exp", "tanh", "softplus", "relu", "abs", "erf", "log1p", "sinh"]),
-            inner,
-        ).map("{0[0]}({0[1]})".format),
-        st.tuples(st.sampled_from(["max", "min"]), inner, inner).map(
-            "{0[0]}({0[1]},{0[2]})".format
-        ),
-        st.tuples(inner, st.sampled_from("<>"), inner, inner, inner).map(
-            "where({0[0]}{0[1]}{0[2]},{0[3]},{0[4]})".format
-        ),
-    ),
-    max_leaves=25,
-)
-
 
 def reads_or_refuses(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     message = ""
     try:
         formula = Formula(text, ("a",))
@@ -420,11 +420,11 @@ def reads_or_refuses(text: str) -> None:
     else:
         with np.errstate(all="ignore"):
             said = speak(formula.function(), on_numpy.vocabulary())
-            np.asarray(said(np.linspace(-2, 2, 5), 1.0), float)
+            np.asarray(said(np.linspace(-2, 2, 5), np.float64(1.0)), float)
         trees.as_function(differentiate(formula.tree), ("a",))
         assert Formula(formula.canonical, ("a",)).canonical == formula.canonical
     assert "\n" not in message
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 @settings(deadline=None, max_examples=300)

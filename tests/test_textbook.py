@@ -72,9 +72,9 @@ def test_derivatives_read_as_in_textbooks(text):
 @pytest.mark.parametrize("name", rf.names())
 def test_no_long_numbers_no_words_for_symbols_and_balanced(name):
     act = rf.get(name)
-    started = time.perf_counter()
+    started = time.process_time()
     texts = [act.latex, act.derivative_latex]
-    assert time.perf_counter() - started < 3  # 0.1 s here; SymPy's import is once
+    assert time.process_time() - started < 3  # 0.1 s here; SymPy's import is once
     for text in texts:
         digits = "".join(c if c.isdigit() or c == "." else " " for c in text).split()
         assert all(len(d) <= 8 for d in digits), text
@@ -132,7 +132,7 @@ def test_towers_of_powers_are_printed_at_once():
     form = x
     for _ in range(12):
         form = sympy.exp(-(form**2))
-    started = time.perf_counter()
+    started = time.process_time()
     assert textbook.latex(form).count("e^{") == 12
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert textbook.latex(sympy.exp(x) ** 2 + (2**x) ** sympy.pi) == r"2^{\pi x} + e^{2 x}"

@@ -40,6 +40,8 @@ class Activation:
         elementwise: False for functions along an axis.
         peers: what the frameworks call it.
         paper: where it comes from.
+        rules: for code that depends on the parameters' values beyond its arguments: makes the
+            rule at given values.
         constants: of the numbers that ``formula`` uses, those which are printed as a symbol,
             e.g. ``{"SELU_SCALE": "lambda"}``.
         text: the formula as its author typed it, for those made by ``define``.
@@ -60,6 +62,7 @@ class Activation:
         flags: Mapping[str, Mapping[Any, str]] = MappingProxyType({}),
         elementwise: bool = True,
         peers: tuple[Peer, ...] = (),
+        rules: Callable[..., Rule] | None = None,
         constants: Mapping[str, str] = MappingProxyType({}),
         text: str | None = None,
     ) -> None:
@@ -75,6 +78,7 @@ class Activation:
         self.rule = Rule(value, derivative, elementwise)
         self._formula = formula
         self._facts = facts
+        self._rules = rules
         self._values: tuple[Any, ...] = tuple(p.default for p in parameters)
 
     # -- parameters ---------------------------------------------------------------------------
@@ -98,6 +102,7 @@ class Activation:
         copy = object.__new__(Activation)
         copy.__dict__.update({k: v for k, v in self.__dict__.items() if k not in _DERIVED})
         copy._values = values
+        copy.rule = self._rule_at(values)
         return copy
 
     def _bound(
@@ -146,7 +151,8 @@ class Activation:
             out: NumPy array of the same shape and dtype that receives the result; may be ``x``.
             *args, **parameters: parameter values for this call only.
         """
-        return ops.library_of(x).value(self.rule, x, self._bound(args, parameters), out)
+        values = self._bound(args, parameters)
+        return ops.library_of(x).value(self._rule_at(values), x, values, out)
 
     def derivative(self, x: Any, /, *args: Any, out: Any = None, **parameters: Any) -> Any:
         """f'(x), of the shape of ``x``; along an axis: the Jacobian, ``x.shape + (n,)``.
@@ -155,7 +161,14 @@ class Activation:
         library alike. Formulas take the outer branch: ``relu'(0) = 0``, ``relu6'(6) = 0``,
         ``leaky_relu'(0) = negative_slope``, ``hard_tanh'(±1) = 0``, ``hard_swish'(3) = 1``.
         """
-        return ops.library_of(x).derivative(self.rule, x, self._bound(args, parameters), out)
+        values = self._bound(args, parameters)
+        return ops.library_of(x).derivative(self._rule_at(values), x, values, out)
+
+    def _rule_at(self, values: tuple[Any, ...]) -> Rule:
+        if self._rules is None or values is self._values:
+            return self.rule
+        numbers = all(isinstance(v, (int, float)) for v in values)
+        return self._rules(*values) if numbers else self.rule
 
     # -- knowing ------------------------------------------------------------------------------
 
@@ -178,7 +191,8 @@ class Activation:
         step = 2.0**-11
         z = np.arange(-12.0, 12.0, step) + step / 2
         density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-        second_moment = float(np.sum(self(z) ** 2 * density) * step)
+        with np.errstate(over="ignore"):
+            second_moment = float(np.sum(self(z) ** 2 * density) * step)
         usable = math.isfinite(second_moment) and second_moment > 0
         return 1.0 / math.sqrt(second_moment) if usable else None
 
@@ -257,7 +271,8 @@ class Activation:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Activation):
             return NotImplemented
-        return self.rule is other.rule and self._values == other._values
+        mine, others = (self.name, self.text), (other.name, other.text)
+        return mine == others and self._values == other._values
 
     def __hash__(self) -> int:
         return hash((self.name, self._values))

@@ -55,9 +55,14 @@ def derivative(form: Any) -> Any:
     if form.atoms(sympy.Sum):
         return _jacobian(form)
     slope = form.diff(sympy.Symbol("x", real=True))
-    return slope.replace(sympy.DiracDelta, lambda *_: sympy.Integer(0)).replace(
-        sympy.Heaviside, lambda step, *_: sympy.Piecewise((1, step > 0), (0, True))
-    )
+
+    def as_cases(step: Any, *_: Any) -> Any:
+        if step.has(sympy.Piecewise):
+            return sympy.Heaviside(step)  # as a condition SymPy would solve it, for minutes
+        return sympy.Piecewise((1, step > 0), (0, True))
+
+    smooth = slope.replace(sympy.DiracDelta, lambda *_: sympy.Integer(0))
+    return smooth.replace(sympy.Heaviside, as_cases)
 
 
 def _jacobian(form: Any) -> Any:

@@ -56,19 +56,24 @@ def _functions(text: str) -> tuple[Callable[..., mpmath.mpf], Callable[..., mpma
     return sympy.lambdify(X, formula, "mpmath"), sympy.lambdify(X, formula.diff(X), "mpmath")
 
 
-def _digits(x: float) -> int:
-    """Digits that outlast 1 + exp(x), 1 + erf(x), 1 + tanh(x³/28) and x + sqrt(x² + b)."""
+# Digits lost at x where a formula takes the small from the large; exp(x) beside 1 for the others.
+_LOST = {
+    "gelu": lambda size: 0.22 * size**2 if size <= 40 else 0.0,  # 1 + erf(x / sqrt(2))
+    "gelu_tanh": lambda size: 0.7 * size + 0.035 * size**3 if size <= 24 else 0.0,
+}
+
+
+def _digits(text: str, x: float) -> int:
+    """Digits that outlast the cancellation at ``x``, with 45 to spare."""
     size = abs(x)
-    beside_one = 0.44 * size if size <= 800 else 0.0
-    beside_one += 0.22 * size**2 if size <= 40 else 0.0
-    beside_one += 0.035 * size**3 if size <= 24 else 0.0
-    magnitude = math.log10(size) if size else 0.0
-    return int(45 + beside_one + max(2 * magnitude, -magnitude))
+    lost = _LOST.get(text, lambda size: 0.44 * size if size <= 800 else 0.0)(size)
+    magnitude = math.log10(size) if size else 0.0  # of x + sqrt(x² + b), and of exp(x) - 1
+    return int(45 + lost + max(2 * magnitude, -magnitude))
 
 
-def _settled(function: Callable[..., mpmath.mpf], x: float) -> mpmath.mpf:
+def _settled(function: Callable[..., mpmath.mpf], x: float, digits: int) -> mpmath.mpf:
     """``function(x)``, sure to 38 digits: doubled until twice the digits give the same."""
-    digits, previous = _digits(x), None
+    previous = None
     while digits < 10_000:
         with mpmath.workdps(digits):
             try:
@@ -85,7 +90,7 @@ def _settled(function: Callable[..., mpmath.mpf], x: float) -> mpmath.mpf:
 
 @cache
 def _one(text: str, which: int, x: float) -> mpmath.mpf:
-    return _settled(_functions(text)[which], x)
+    return _settled(_functions(text)[which], x, _digits(text, x))
 
 
 def value(text: str, points: np.ndarray) -> Exact:

@@ -14,7 +14,7 @@ from rectifier.errors import InputError
 
 ROWS = np.random.default_rng(3).normal(0, 3, (4, 5, 6))
 BOTH = pytest.mark.parametrize("name", entries.ALONG_AXIS)
-AXES = pytest.mark.parametrize("axis", [-1, 0, 1, 2, -3])
+AXES = pytest.mark.parametrize("axis", [-1, 0, 1, -2])
 
 
 def exact(name: str, row: np.ndarray) -> list[mpmath.mpf]:
@@ -59,10 +59,10 @@ def test_the_jacobian_is_jaxs(name, axis):
     act = rf.get(name, axis=axis)
     with jax.enable_x64(True):
         x = jnp.asarray(ROWS)
-        ours = np.asarray(act.derivative(x))
+        ours = np.asarray(jax.jit(act.derivative)(x))
         np.testing.assert_allclose(ours, act.derivative(ROWS), rtol=1e-12, atol=1e-15)
         last = jnp.moveaxis(x, axis, -1)
-        square = jax.vmap(jax.vmap(jax.jacobian(rf.get(name))))(last)  # [.., .., out, in]
+        square = jax.jit(jax.vmap(jax.vmap(jax.jacobian(rf.get(name)))))(last)  # [.., .., out, in]
     assert ours.shape == (*ROWS.shape, ROWS.shape[axis])
     expected = np.moveaxis(np.asarray(square), -2, axis if axis >= 0 else axis - 1)
     np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-12)

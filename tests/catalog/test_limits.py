@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import entries
 import jax
 import jax.numpy as jnp
@@ -33,13 +35,22 @@ def arrays(library: str, dtype: str, numbers: list[float]):
     return jnp.asarray(numbers, dtype)
 
 
-def computed(text: str, which: str, library: str, dtype: str, x: float) -> float:
+SPECIAL = ["-inf", "inf", "nan", "0.0", "-0.0"]
+
+
+@cache
+def _special(text: str, which: str, library: str, dtype: str) -> dict[str, float]:
     act = rf.get(text)
     with jax.enable_x64(dtype == "float64"):
-        points = arrays(library, dtype, [x])
+        points = arrays(library, dtype, [float(x) for x in SPECIAL])
         result = act(points) if which == "value" else act.derivative(points)
         assert result.dtype == points.dtype
-        return float(result[0])
+        return dict(zip(SPECIAL, map(float, result), strict=True))
+
+
+def computed(text: str, which: str, library: str, dtype: str, x: float) -> float:
+    """f(x) or f'(x) at one of the special points."""
+    return _special(text, which, library, dtype)[str(x)]
 
 
 def limit(text: str, which: str, end: str) -> float:

@@ -9,25 +9,20 @@ from __future__ import annotations
 import copyreg
 import keyword
 import re
+import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 from rectifier.activation import Activation
 from rectifier.catalog import along_axis, bounded, exponential, plain, rectified, self_gated, smooth
-from rectifier.catalog.formulas import activation_from_formula
+from rectifier.catalog.formulas import activation_from_formula, refuse_undefined_at
 from rectifier.errors import FormulaError, InputError, UnknownName
 from rectifier.expression import Formula, read_call
 
 _FAMILIES = (plain, rectified, exponential, self_gated, smooth, bounded, along_axis)
 _ENTRIES: dict[str, Activation] = {}
 _SPELLINGS: dict[str, str] = {}
-
-# rf.<name> is something else already, or no Python name at all.
-_RESERVED = {*keyword.kwlist, *"Activation Facts InputError Inspection Parameter".split()} | {
-    *"RectifierError Study activation catalog choose cli compare define errors expression".split(),
-    *"facts get inspect keras jax kernels names ops repair report sklearn study swap".split(),
-    *"diagnose textbook torch trees".split(),
-}
 
 
 def names() -> list[str]:
@@ -50,11 +45,12 @@ def get(
     Raises:
         UnknownName: no such activation; the nearest names are given.
         ParameterError: no such parameter, or a value outside its interval.
+        FormulaError: values at which a user's formula is not a finite number near 0.
     """
     if isinstance(activation, Activation):
-        return activation.bind(*args, **parameters)
+        return _admitted(activation.bind(*args, **parameters))
     if isinstance(activation, Mapping):
-        return _from_config(activation).bind(*args, **parameters)
+        return _admitted(_from_config(activation).bind(*args, **parameters))
     if not isinstance(activation, str):
         raise InputError(
             f"an activation is a name, a config or an Activation, got {type(activation).__name__}"
@@ -70,7 +66,7 @@ def get(
                         f"{entry.name}: {flag} must be one of {list(choices)}, got {wanted!r}"
                     )
                 entry = _lookup(choices[wanted])
-    return entry.bind(*positional, **keywords).bind(*args, **parameters)
+    return _admitted(entry.bind(*positional, **keywords).bind(*args, **parameters))
 
 
 def define(name: str, formula: str, /, **parameters: float) -> Activation:
@@ -109,11 +105,19 @@ def define(name: str, formula: str, /, **parameters: float) -> Activation:
         if known.text and known.declared:
             what += " with " + ", ".join(f"{p.name}={p.default:g}" for p in known.declared)
         raise InputError(f"the name {name!r} is defined already, {what}; choose another")
-    if name in _RESERVED:
+    if isinstance(name, str) and _is_spoken_for(name):
         raise FormulaError(f"{name!r} cannot be the name of an activation; choose another")
     entry = activation_from_formula(name, formula, parameters)
     _register(entry)
     return entry
+
+
+def _admitted(activation: Activation) -> Activation:
+    """``activation``, unless its parameters leave a user's formula undefined near 0."""
+    if activation.text is not None:
+        given = activation.parameters
+        refuse_undefined_at(activation.text, tuple(given), tuple(given.values()))
+    return activation
 
 
 def _lookup(name: str) -> Activation:
@@ -144,6 +148,17 @@ def _from_config(config: Mapping[str, Any]) -> Activation:
     if formula is not None:
         return define(name, formula, **(defaults or parameters)).bind(**parameters)
     return _lookup(name).bind(**parameters)
+
+
+def _is_spoken_for(name: str) -> bool:
+    """Whether ``rectifier.<name>`` is something else, or no Python at all."""
+    face = sys.modules[__name__.partition(".")[0]]
+    return (
+        keyword.iskeyword(name)
+        or name in face.__all__
+        or name in ("diagnose", "jax", "keras", "sklearn", "swap", "torch")  # rooms to come
+        or (name.isidentifier() and find_spec(f"{face.__name__}.{name}") is not None)
+    )
 
 
 def _squeeze(name: str) -> str:

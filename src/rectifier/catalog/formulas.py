@@ -7,6 +7,7 @@ import math
 import re
 import types
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from numbers import Real
 from typing import Any
 
@@ -15,7 +16,7 @@ from rectifier.catalog.calculus import differentiate
 from rectifier.catalog.measured import finite_stretch, measured_facts, refuse_undefined
 from rectifier.errors import FormulaError, ParameterError
 from rectifier.expression import Formula
-from rectifier.ops.rule import BUILTINS
+from rectifier.ops.rule import BUILTINS, Rule
 from rectifier.ops.words import isnan, maximum, minimum, where
 from rectifier.trees import CORNERED, as_function, words_of
 
@@ -43,35 +44,59 @@ def activation_from_formula(name: str, text: str, parameters: Mapping[str, float
     if not formula.uses_x:
         raise FormulaError(f"{formula.text!r} does not depend on x")
     defaults = tuple(_default(name, p, v) for p, v in parameters.items())
-    for node in ast.walk(formula.tree):
-        if isinstance(node, ast.Compare):
-            for side in (node.left, node.comparators[0]):
-                compared = as_function(side, formula.parameters)
-                refuse_undefined(compared, defaults, repr(ast.unparse(side)[:60]))
-    value = formula.function()
-    shown = repr(formula.text[:60])
-    refuse_undefined(value, defaults, shown)
-    slope = as_function(differentiate(formula.tree), formula.parameters)
-    refuse_undefined(slope, defaults, f"the derivative of {shown}")
-    low, high = finite_stretch(slope, defaults)
+    refuse_undefined_at(formula.text, formula.parameters, defaults)
+    slope_tree = differentiate(formula.tree)
     cornered = bool(words_of(formula.tree) & {*CORNERED})
-    value = _bound(_value, _inner=value)
-    derivative = _bound(_derivative, _inner=slope, _low=low, _high=high)
+
+    @lru_cache(maxsize=256)
+    def rules(*values: float) -> Rule:
+        value = formula.function()
+        slope = as_function(slope_tree, formula.parameters)
+        low, high = finite_stretch(slope, values)
+        return Rule(
+            _bound(_value, _inner=value), _bound(_derivative, _inner=slope, _low=low, _high=high)
+        )
 
     def facts(*values: float) -> Facts:
-        return measured_facts(value, derivative, values, cornered)
+        rule = rules(*values)
+        return measured_facts(rule.value, rule.derivative, values, cornered)
 
     return Activation(
         name,
         formula=formula.textbook(),
-        value=value,
-        derivative=derivative,
+        value=rules(*defaults).value,
+        derivative=rules(*defaults).derivative,
+        rules=rules,
         parameters=tuple(Parameter(p, v) for p, v in zip(parameters, defaults, strict=True)),
         facts=facts,
         summary=f"Defined as {formula.text}",
         paper="a formula of the user's own",
         text=formula.text,
     )
+
+
+@lru_cache(maxsize=256)
+def refuse_undefined_at(text: str, parameters: tuple[str, ...], values: tuple[float, ...]) -> None:
+    """Refuses parameter values at which a formula or its slope is not finite near 0.
+
+    Raises:
+        FormulaError: with the place.
+    """
+    formula = Formula(text, parameters)
+    shown = repr(formula.text[:60])
+    if values:
+        pairs = zip(parameters, values, strict=True)
+        shown += " with " + ", ".join(f"{name}={value:g}" for name, value in pairs)
+    subjects = [
+        (side, repr(ast.unparse(side)[:60]))  # SymPy cannot compare what is not real
+        for node in ast.walk(formula.tree)
+        if isinstance(node, ast.Compare)
+        for side in (node.left, node.comparators[0])
+    ]
+    slope = differentiate(formula.tree)
+    subjects += [(formula.tree, shown), (slope, f"the derivative of {shown}")]
+    for tree, subject in subjects:
+        refuse_undefined(as_function(tree, parameters), values, subject)
 
 
 def _default(owner: str, parameter: str, value: Any) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from rectifier.activation import Facts
@@ -16,6 +17,20 @@ _SUSPECTS = 8  # steepest steps of the grid that are looked at more closely
 _POLE = 1e8  # growth, while zooming in, that only a pole shows
 
 
+def _unworried(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Without NumPy's warnings: overflow is what is looked for here, or no matter."""
+
+    @wraps(function)
+    def quiet(*arguments: Any) -> Any:
+        import numpy as np
+
+        with np.errstate(all="ignore"):
+            return function(*arguments)
+
+    return quiet
+
+
+@_unworried
 def refuse_undefined(function: Callable[..., Any], values: tuple[float, ...], subject: str) -> None:
     """Refuses a function that is not finite somewhere in [-10, 10]; poles between grid points
     are found by zooming in on the steepest steps.
@@ -42,6 +57,7 @@ def refuse_undefined(function: Callable[..., Any], values: tuple[float, ...], su
         raise FormulaError(f"{subject} is not a finite number at x = {at:.6g}; it must be")
 
 
+@_unworried
 def finite_stretch(function: Callable[..., Any], values: tuple[float, ...]) -> tuple[float, float]:
     """The stretch around 0 in which float32 computes finite numbers; infinite ends for all."""
     import numpy as np
@@ -52,10 +68,11 @@ def finite_stretch(function: Callable[..., Any], values: tuple[float, ...]) -> t
     for sign in (-1, 1):
         grid = (sign * side).astype(np.float32)
         wrong = np.flatnonzero(~np.isfinite(compute(grid)))
-        ends.append(float(grid[wrong[0] - 1]) if wrong.size else sign * math.inf)
+        ends.append(float(grid[max(wrong[0] - 1, 0)]) if wrong.size else sign * math.inf)
     return ends[0], ends[1]
 
 
+@_unworried
 def measured_facts(
     value: Callable[..., Any],
     derivative: Callable[..., Any],
@@ -95,14 +112,14 @@ def measured_facts(
 def _speaker(
     function: Callable[..., Any], values: tuple[float, ...], dtype: Any
 ) -> Callable[[Any], Any]:
-    """The function as NumPy computes it in ``dtype``, silent about overflow."""
+    """The function as NumPy computes it in ``dtype``."""
     import numpy as np
 
     spoken = speak(function, on_numpy.vocabulary())
+    numbers = [dtype(v) for v in values]  # Python's own raise where NumPy's give NaN
 
     def compute(x: Any) -> Any:
-        with np.errstate(all="ignore"):
-            y = spoken(x.astype(dtype), *values)
+        y = spoken(x.astype(dtype), *numbers)
         return np.broadcast_to(y, x.shape).astype(np.float64)
 
     return compute

@@ -150,6 +150,8 @@ def _apply(rule: Rule, slope: bool, x: Any, parameters: tuple[Any, ...], out: An
             refuse_parameter(NAME, parameter)
     shape = shape_of_result(rule, slope, array.shape, parameters)
     _check_out(out, shape, array.dtype)
+    # NumPy's numbers: 1 / 0 among Python's is an exception, and (-1) ** 0.5 a complex number
+    parameters = tuple(np.float64(p) if isinstance(p, float) else p for p in parameters)
     compute = spoken(rule.derivative if slope else rule.value, vocabulary)
     precision = array.dtype if array.dtype.itemsize > 8 else np.dtype(np.float64)
     with np.errstate(all="ignore"):  # overflow to a limit is the right answer, not an accident

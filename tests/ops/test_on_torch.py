@@ -13,7 +13,8 @@ from rectifier.ops.rule import spoken
 
 ELEMENTWISE = [name for name in rf.names() if rf.get(name).elementwise]
 ALONG_AXIS = [name for name in rf.names() if not rf.get(name).elementwise]
-SPECIAL = [-np.inf, -400, -88, -20, -3, -1, -0.5, -0.0, 0, 0.5, 1, 3, 6, 20, 88, 400, np.inf, np.nan]
+SPECIAL = [-np.inf, -400, -88, -20, -3, -1, -0.5, -0.0, 0, 0.5, 1, 3, 6, 20, 88, 400]
+SPECIAL += [np.inf, np.nan]
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 
 

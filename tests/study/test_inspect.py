@@ -474,3 +474,12 @@ def test_any_table_is_studied_or_refused_in_one_line(frame, way):
         for split, place in enumerate(features.which):
             inputs = (features.matrix[place] - features.shift[split]) * features.scale[split]
             assert np.isfinite(inputs).all()
+
+
+def test_a_linear_model_that_learnt_nothing_is_not_called_enough():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2000, 3))
+    inspection = inspect(load((x, np.where(np.arange(2000) % 300 == 0, "rare", "common"))))
+    kinds = [finding.kind for finding in inspection.findings]
+    assert "nothing learnt" in kinds
+    assert "linear is enough" not in kinds

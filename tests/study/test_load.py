@@ -447,3 +447,20 @@ def test_loading_imports_neither_skrub_nor_pandas():
     for imported, outcome in (("colorsys", 0), ("pandas", 1)):
         command = [sys.executable, "-c", code.replace("colorsys", imported)]
         assert subprocess.run(command).returncode == outcome
+
+
+def test_decimal_commas_in_a_semicolon_file_are_numbers(tmp_path):
+    path = tmp_path / "german.csv"
+    lines = [f"{i},5;{i * 0.25:.3f};{'ja' if i % 2 else 'nein'}" for i in range(20)]
+    rows = [line.replace(".", ",") for line in lines]
+    path.write_text("\n".join(["a;b;y", *rows]))
+    table = load(path, "y")
+    assert table.frame["a"].to_list()[:3] == [0.5, 1.5, 2.5]
+    assert table.frame["b"].to_list()[3] == 0.75
+
+
+def test_features_without_any_value_are_one_line(tmp_path):
+    path = tmp_path / "empty.csv"
+    path.write_text("\n".join(["a,b,y", *[f",,{i % 2}" for i in range(20)]]))
+    with pytest.raises(InputError, match="no column besides 'y' holds a value"):
+        load(path, "y")

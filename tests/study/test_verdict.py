@@ -225,8 +225,8 @@ def test_divergence():
     assert verdict["recommended"] == "relu"
     assert verdict["tied"] == ["tanh"]
     assert [item["message"] for item in verdict["warnings"]] == [
-        "elu diverged in 10 of 10 runs",
-        "tanh diverged in 2 of 10 runs",
+        "10 of 10 runs of elu diverged",
+        "2 of 10 runs of tanh diverged",
     ]
     every = ask(study(level), diverged=dict.fromkeys(level, 10))
     assert every["strength"] == "no matter"

@@ -107,7 +107,16 @@ def inspect(table: Table, *, seed: int = 0) -> Inspection:
     components = sample_rows(table, MOST_ROWS, rng)
     shares = negative_shares(table)
     findings = find(table, rng)
-    if yardstick and yardstick.metric == "accuracy" and yardstick.mean >= EASY:
+    majority = max(counts) / table.rows if counts else 0.0
+    accurate = yardstick is not None and yardstick.metric == "accuracy"
+    if yardstick and accurate and yardstick.mean <= majority + yardstick.sd:
+        message = (
+            f"A linear model is right in {yardstick.mean:.1%}, and always answering the commonest "
+            f"class in {majority:.1%}: what it learnt, if anything, accuracy does not show."
+        )
+        remedy = "--metric balanced_accuracy"
+        findings.insert(0, Finding("nothing learnt", None, message, remedy, "warning"))
+    elif yardstick and accurate and yardstick.mean >= EASY:
         message = (
             f"A linear model already reaches {yardstick.mean:.1%}: no activation can gain more "
             f"than {1 - yardstick.mean:.1%}, so expect them to tie."

@@ -118,7 +118,8 @@ def find_bulk(means: np.ndarray, errors: np.ndarray) -> np.ndarray:
     if len(means) > 3:  # fewer have no usual
         own = np.array([np.median(np.delete(line, place)) for place, line in enumerate(errors)])
         usual = np.median(own)
-        wild = (own > WILD * usual) & (usual > 0)
+        rounding = (1e-9 * np.median(np.abs(means))) ** 2  # of equal scores, summed in any order
+        wild = (own > WILD * usual) & (usual > rounding)
     calm = [index for index in order if not wild[index]]
     inside = min(len(calm), max(3, -(-len(calm) // 3)))
     while inside < len(calm):

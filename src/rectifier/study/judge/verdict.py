@@ -243,8 +243,16 @@ def _keep(e: Evidence) -> _Ruling:
     else:
         whom = f"{e.names[nearest]} was not" if one else f"none of the {len(rivals)} others was"
         told = f"{whom} found to beat it by {_points(e, e.margin)} or more"
-    reason = f"keep {base}: {told}; this study could have seen {_points(e, e.detectable)}"
+    reason = f"keep {base}: {told}; {_sight(e)}"
     return _Ruling(base, "no matter", reason + linear, tied)
+
+
+def _sight(e: Evidence) -> str:
+    """What the study could have seen, or that it was too small to see anything."""
+    room = e.metric.high - e.means[e.base].estimate * e.metric.sign
+    if e.metric.greater_is_better and e.detectable > max(room, e.margin):
+        return "this study was too small to see any difference there could be"
+    return f"this study could have seen {_points(e, e.detectable)}"
 
 
 def _ties(e: Evidence, chosen: int) -> tuple[list[str], str]:
@@ -303,7 +311,9 @@ def _diverged_warnings(
         {
             "kind": "diverged",
             "column": None,
-            "message": f"{name} diverged in {runs[name]['diverged']} of {runs[name]['runs']} runs",
+            "message": (
+                f"{runs[name]['diverged']} of {runs[name]['runs']} runs of {name} diverged"
+            ),
         }
         for name in names
         if name in runs and runs[name]["diverged"] > 0

@@ -80,8 +80,8 @@ def load(
     looks like. Raises ``InputError`` with one line for anything unusable.
     """
     drop = (drop,) if isinstance(drop, str) else tuple(drop)
-    drop = tuple(tidy(column) for column in drop)
-    target = tidy(target) if target is not None else None
+    drop = tuple(tidy(str(column)) for column in drop)  # pandas columns may be named by numbers
+    target = tidy(str(target)) if target is not None else None
     name, source, content = _fetch(data)
     if isinstance(content, tuple):
         frame, images = from_arrays(*content, target or "target", source)
@@ -109,6 +109,8 @@ def load(
     labels = frame[target]
     read = read_target(labels, task, images=images is not None)
     features = frame.drop(target)
+    if images is None and all(column.null_count() == len(column) for column in features):
+        raise InputError(f"{source}: no column besides {target!r} holds a value in any row")
     features = features.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
     return Table(
         name=name,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -159,6 +160,7 @@ def _read_delimited(path: Path, tab: bool) -> pl.DataFrame:
                 eol_char="\n" if "\n" in head else "\r",
                 infer_schema_length=infer_rows,
                 try_parse_dates=dates,
+                decimal_comma=delimiter == ";" and _has_decimal_commas(head),
             )
             break
         except (pl.exceptions.PolarsError, UnicodeError) as error:
@@ -170,6 +172,14 @@ def _read_delimited(path: Path, tab: bool) -> pl.DataFrame:
     frame = tidy_names(frame, str(path), names)
     # A blank line arrives as a row without any value.
     return frame.filter(~pl.all_horizontal(pl.all().is_null())) if frame.width > 1 else frame
+
+
+def _has_decimal_commas(head: str) -> bool:
+    """Whether a semicolon file writes 0,5 for a half: such cells, and none with a point."""
+    cells = [cell.strip() for line in head.splitlines()[1:200] for cell in line.split(";")]
+    commas = sum(re.fullmatch(r"[+-]?\d*,\d+", cell) is not None for cell in cells)
+    points = sum(re.fullmatch(r"[+-]?\d*\.\d+", cell) is not None for cell in cells)
+    return commas > 0 and points == 0
 
 
 def _decode_head(path: Path) -> tuple[str, str, bool]:

@@ -59,7 +59,7 @@ def compare(
     patience: Annotated[int, typer.Option(help="Epochs without improvement before it stops.")] = 20,
     batch_size: Annotated[int, typer.Option(help="Rows a step.")] = 32,
     learning_rates: Annotated[
-        str | None, typer.Option(help="Searched per activation.  [default: 0.0003 to 0.1]")
+        str | None, typer.Option(help="Searched per activation.  [default: 0.0003 to 0.03]")
     ] = None,
     seeds: Annotated[int, typer.Option(help="Runs an activation; five test every row.")] = 10,
     tune_seeds: Annotated[int, typer.Option(help="Runs a learning rate, before.")] = 3,

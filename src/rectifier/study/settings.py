@@ -15,9 +15,10 @@ NETWORKS = ("mlp",)
 ENGINES = ("local",)
 INTERVALS = ("crossed", "nadeau-bengio")
 
-# Half a decade apart around Adam's usual 1e-3. Of 22 activations, 11 and 10 did best with 0.1 on
-# iris and wine (few rows, few steps); on breast_cancer and diabetes 5 and 10 with 0.001 or less.
-LEARNING_RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+# Half a decade apart around Adam's usual 1e-3. Not up to 0.1: validation loss likes it on small
+# tables (21 of 44 choices on iris and wine), but runs then fail now and then that three tuning
+# seeds do not show; on wine tanh fell from 98.0 to 95.5 %, leaky_relu from 96.9 to 95.0 %.
+LEARNING_RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def _edge_warnings(rates: Mapping[str, float], settings: Settings) -> list[dict[
                     "kind": "learning rate at the edge",
                     "column": None,
                     "message": f"{count} of {len(rates)} activations did best with {edge:g}, the "
-                    f"last rate searched: widen the search with --learning-rates {wider}",
+                    f"last rate searched; to search further: --learning-rates {wider}",
                 }
             )
     return found

@@ -9,7 +9,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-from rectifier import ops, textbook
+from rectifier import dispatch, textbook
 from rectifier.errors import ParameterError, nearest
 from rectifier.facts import Facts, Kind, Parameter, Peer, number_text
 from rectifier.ops.rule import Rule
@@ -152,7 +152,7 @@ class Activation:
             *args, **parameters: parameter values for this call only.
         """
         values = self._bound(args, parameters)
-        return ops.library_of(x).value(self._rule_at(values), x, values, out)
+        return dispatch.value(self._rule_at(values), x, values, out)
 
     def derivative(self, x: Any, /, *args: Any, out: Any = None, **parameters: Any) -> Any:
         """f'(x), of the shape of ``x``; along an axis: the Jacobian, ``x.shape + (n,)``.
@@ -162,7 +162,7 @@ class Activation:
         ``leaky_relu'(0) = negative_slope``, ``hard_tanh'(±1) = 0``, ``hard_swish'(3) = 1``.
         """
         values = self._bound(args, parameters)
-        return ops.library_of(x).derivative(self._rule_at(values), x, values, out)
+        return dispatch.derivative(self._rule_at(values), x, values, out)
 
     def _rule_at(self, values: tuple[Any, ...]) -> Rule:
         if self._rules is None or values is self._values:

@@ -5,7 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 _HARD = [0.0, 0.5, 1.0, 2.0, 3.0, 6.0, 16.6, 37.5, 38.6, 87.3, 88.7, 103.9, 104.0, 400.0, 708.3]
-_HARD += [709.7, 709.8, 745.0, 746.0, 1e5, 999999.9, 1000000.1, 1e10, 1e30, 1e38, np.inf, np.nan]
+_HARD += [
+    709.7,
+    709.8,
+    745.0,
+    746.0,
+    1e5,
+    999999900.0,
+    1000000100.0,
+    1e10,
+    1e30,
+    1e38,
+    np.inf,
+    np.nan,
+]
 
 
 def points(dtype: type, count: int = 4000) -> np.ndarray:

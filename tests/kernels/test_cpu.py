@@ -21,7 +21,7 @@ X86 = compiler.machine_name().startswith("x86_64")
 def kernel_of(name: str, which: str, dtype: str = "float32", chained: bool = False) -> cpu.Kernel:
     act = rf.get(name)
     digits = "short" if dtype == "float32" and which == "value" else "long"
-    shape = Shape(dtype, digits, len(act.parameters), chained)
+    shape = Shape(dtype, digits, len(act.parameters), chained=chained)
     return cpu.kernel(getattr(act.rule, which), shape)
 
 
@@ -102,6 +102,21 @@ def test_lengths_and_places_do_not_matter(name):
                 assert out[count] == 7, "wrote beyond the end"
                 run(kernel, part, part, parameters=parameters)
                 assert kernel_points.same_bits(part, whole[start : start + count])
+
+
+@pytest.mark.parametrize("name", [n for n in ELEMENTWISE if rf.get(n).parameters])
+@pytest.mark.parametrize("which", ["value", "derivative"])
+def test_parameters_compiled_in_give_the_same_bits(name, which):
+    act = rf.get(name)
+    parameters = tuple(act.parameters.values())
+    constants = tuple(float(p) for p in parameters)
+    x = kernel_points.points(np.float32, 500)
+    kernel = kernel_of(name, which)
+    fixed = cpu.kernel(
+        getattr(act.rule, which), Shape("float32", kernel.shape.digits, 0, constants)
+    )
+    given = run(kernel, x, np.empty_like(x), parameters=parameters)
+    assert kernel_points.same_bits(run(fixed, x, np.empty_like(x)), given)
 
 
 @pytest.mark.parametrize("name", ["gelu", "sine", "relu"])

@@ -160,10 +160,21 @@ def test_an_integer_parameter_is_a_number(at_once, kernels_used):
     assert kernels_used == [4]
 
 
+def test_slopes_keep_their_digits_where_they_vanish(at_once):
+    for name, root in (("gelu", -0.7518), ("silu", -1.2785), ("mish", -1.1925)):
+        rule, parameters = parts(name)
+        x = np.arange(root - 1e-4, root + 1e-4, 5e-8).astype(np.float32)
+        exact = on_numpy.derivative(rule, x.astype(np.float64), parameters)
+        assert np.sign(exact).min() < 0 < np.sign(exact).max()
+        got = dispatch.derivative(rule, x, parameters)
+        assert kernel_points.ulps(got, exact).max() <= 0.51
+
+
 @pytest.fixture
 def fresh(monkeypatch):
     monkeypatch.setattr(dispatch, "_KERNELS", {})
     monkeypatch.setattr(dispatch, "_PASSED", {})
+    monkeypatch.setattr(dispatch, "_CONSTANTS", {})
 
 
 def test_few_small_arrays_never_wait_for_a_compiler(fresh, kernels_used):
@@ -177,6 +188,18 @@ def test_few_small_arrays_never_wait_for_a_compiler(fresh, kernels_used):
     assert kernels_used == [x.size]
     dispatch.value(rule, x[:3], parameters)
     assert kernels_used == [x.size, 3]
+
+
+def test_the_first_parameters_are_compiled_in_and_others_share_a_kernel(fresh, at_once):
+    rule, _ = parts("leaky_relu")
+    x = np.linspace(-3, 3, 50).astype(np.float32)
+    for slope in (0.5, 0.25, 0.125, 0.5, -0.25):
+        want = on_numpy.value(rule, x, (slope,))
+        np.testing.assert_array_equal(dispatch.value(rule, x, (slope,)), want)
+    kernels = {key[-1]: kernel.shape for key, kernel in dispatch._KERNELS.items()}
+    assert set(kernels) == {(0.5,), None}
+    assert kernels[0.5,].constants == (0.5,)
+    assert (kernels[None].constants, kernels[None].parameters) == ((), 1)
 
 
 def test_a_large_array_is_worth_it_at_once(fresh, kernels_used):

@@ -27,11 +27,16 @@ class Truth:
         self.builder = builder
         self.value = value
 
-    def __and__(self, other: Truth) -> Truth:
-        return Truth(self.builder, self.builder.and_(self.value, other.value))
+    def _of(self, other: Truth | bool) -> ir.Value:
+        return other.value if isinstance(other, Truth) else ir.Constant(TRUTH, int(other))
 
-    def __or__(self, other: Truth) -> Truth:
-        return Truth(self.builder, self.builder.or_(self.value, other.value))
+    def __and__(self, other: Truth | bool) -> Truth:
+        return Truth(self.builder, self.builder.and_(self.value, self._of(other)))
+
+    def __or__(self, other: Truth | bool) -> Truth:
+        return Truth(self.builder, self.builder.or_(self.value, self._of(other)))
+
+    __rand__, __ror__ = __and__, __or__
 
     def __invert__(self) -> Truth:
         return Truth(self.builder, self.builder.not_(self.value))
@@ -47,11 +52,11 @@ class Number:
 
     * ``opposite``: the number that this is the negative of;
     * ``ratio``: the two whose quotient it is;
-    * ``positive``: that it is known to be above or at zero, or NaN;
+    * ``positive``: that it is known to be 0 or above, or NaN; ``unit``: also at most 1;
     * ``fixed``: that it is the same for all elements: a parameter, or made of those.
     """
 
-    __slots__ = ("builder", "fixed", "opposite", "positive", "ratio", "value")
+    __slots__ = ("builder", "fixed", "opposite", "positive", "ratio", "unit", "value")
 
     def __init__(self, builder: ir.IRBuilder, value: ir.Value, fixed: bool = False) -> None:
         self.builder = builder
@@ -60,6 +65,7 @@ class Number:
         self.opposite: Number | None = None
         self.ratio: tuple[Any, Any] | None = None
         self.positive = False
+        self.unit = False
 
     def of(self, other: Any) -> ir.Value:
         """``other``, a number of any kind, as a value of LLVM."""
@@ -129,7 +135,9 @@ class Number:
         return self
 
     def __abs__(self) -> Number:
-        return self.intrinsic("llvm.fabs", self)
+        result = self.intrinsic("llvm.fabs", self)
+        result.positive = True
+        return result
 
     def compare(self, sign: str, other: Any, unordered: bool = False) -> Truth:
         """A comparison; ``unordered``: that also holds where either is NaN."""

@@ -118,7 +118,9 @@ def find_bulk(means: np.ndarray, errors: np.ndarray) -> np.ndarray:
     if len(means) > 3:  # fewer have no usual
         own = np.array([np.median(np.delete(line, place)) for place, line in enumerate(errors)])
         usual = np.median(own)
-        rounding = (1e-9 * np.median(np.abs(means))) ** 2  # of equal scores, summed in any order
+        size = np.abs(means)
+        scale = np.median(size) + min(1.0, size.max())
+        rounding = (1e-9 * scale) ** 2  # of equal scores, summed in any order
         wild = (own > WILD * usual) & (usual > rounding)
     calm = [index for index in order if not wild[index]]
     inside = min(len(calm), max(3, -(-len(calm) // 3)))
@@ -213,7 +215,7 @@ def _posterior(
     variance = np.maximum(variance, 0.0)
     basis = contrasts.T @ axes
     seen = means @ basis
-    typical = float(np.median(variance)) or variance.mean()
+    typical = variance.mean()
     if typical == 0:
         certain = np.zeros((1, size - 1))
         return np.ones(1), np.array([seen @ seen / (size - 1)]), means[None, :], basis, certain

@@ -1,0 +1,72 @@
+"""erf and the normal distribution on numbers of LLVM, with all their digits in the tail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rectifier.ops import coefficients
+from rectifier.ops.elementary import Elementary
+from rectifier.ops.llvm_number import Number
+
+_ROOT_HALF = 0.7071067811865476
+_ROOT_TWO = 1.4142135623730951
+_POLE, _AFFINE = 5.0, 49 / 39  # see coefficients.NORMAL_TAIL
+
+
+class Gaussian(Elementary):
+    """What a bell curve and its area are made of."""
+
+    def _bell(self, x: Number, half: float) -> Number:
+        """exp(-half · x²), ``half`` a power of two. Rounding x² would cost x²/4 ulp."""
+        square = x * x
+        if not self._long:
+            return self.exp(-half * square)
+        rounded_off = self.fused(x, x, -square)
+        # infinity less infinity is no tail
+        tail = self.where(square < 1e4, -half * rounded_off, 0.0)
+        return self.exp(-half * square, tail)
+
+    def _scaled_tail(self, x: Number) -> Number:
+        """exp(x²/2) P(z > x) of a standard normal z, for 0 <= x <= 40; later it is 0 anyway."""
+        if not self._long:
+            above = self.polynomial(coefficients.NORMAL_TAIL_ABOVE, x)
+            return above / self.polynomial(coefficients.NORMAL_TAIL_BELOW, x)
+        w = 1.0 / (x + _POLE)
+        v = self.fused(x, _AFFINE, -_POLE) * w
+        return w * self.polynomial(coefficients.NORMAL_TAIL, v)
+
+    def _erfc_of_size(self, x: Number) -> Number:
+        size = abs(x)
+        size = self.where(size > 28.0, 28.0, size)  # where erfc is 0
+        return self._bell(size, 1.0) * (2.0 * self._scaled_tail(_ROOT_TWO * size))
+
+    def erf(self, x: Any) -> Number:
+        x = self.number(x)
+        centre = x * self._fit(coefficients.ERF, x * x)
+        far = self.with_sign(1.0 - self._erfc_of_size(x), x)
+        return self.where(abs(x) < 1.0, centre, far)
+
+    def erfc(self, x: Any) -> Number:
+        x = self.number(x)
+        tail = self._erfc_of_size(x)
+        result = self.where(x < 0, 2.0 - tail, tail)
+        if not self._long:
+            return result
+        # near 0 the tail is large, and so are its last digits
+        centre = self.fused(-x, self._fit(coefficients.ERF, x * x), 1.0)
+        return self.where(abs(x) < 0.5, centre, result)
+
+    def normal_cdf(self, x: Any) -> Number:
+        x = self.number(x)
+        size = abs(x)
+        size = self.where(size > 40.0, 40.0, size)  # where the tail is 0
+        tail = self._bell(size, 0.5) * self._scaled_tail(size)
+        area = self.where(x < 0, tail, 1.0 - tail)
+        if not self._long:
+            return area
+        u = _ROOT_HALF * x
+        centre = self.fused(0.5 * u, self._fit(coefficients.ERF, u * u), 0.5)
+        return self.where(abs(x) < 1.0, centre, area)
+
+    def normal_density(self, x: Any) -> Number:
+        return 0.3989422804014327 * self._bell(self.number(x), 0.5)  # 1 / sqrt(2 pi)

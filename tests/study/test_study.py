@@ -128,11 +128,10 @@ def test_an_interrupted_study_goes_on_to_the_same_verdict(whole, tmp_path, limit
 def test_a_finished_study_is_only_rendered(whole):
     study, _ = whole
     watcher = Watcher()
-    started = time.perf_counter()
     again = compare("iris", out=study.folder, listener=watcher, **SMALL)
     assert watcher.beats == []
+    assert not any("compiling" in line for line in watcher.said)
     assert without_times(again.verdict) == without_times(study.verdict)
-    assert time.perf_counter() - started < 30  # nothing was compiled; rendering is all there is
 
 
 def test_more_seeds_in_the_same_folder_keep_the_old_runs(whole, tmp_path):

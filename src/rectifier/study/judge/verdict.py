@@ -198,6 +198,8 @@ def _bet(e: Evidence, pool: list[int]) -> _Ruling:
         if more
         else "more seeds would not settle it, only more rows would"
     )
+    if name != LINEAR:  # one recommendation is enough
+        linear = ""
     return _Ruling(name, "likely", reason + linear, tied, more)
 
 

@@ -6,8 +6,6 @@ import os
 
 import pytest
 
-pytest.importorskip("llvmlite")
-
 
 @pytest.fixture(scope="session", autouse=True)
 def kernel_folder(tmp_path_factory):

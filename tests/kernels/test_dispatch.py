@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import jax.numpy as jnp
 import kernel_points
 import numpy as np
@@ -225,6 +227,13 @@ def test_without_a_compiler_numpy_computes(fresh, at_once, kernels_used, monkeyp
         dispatch.value(rule, x, parameters), on_numpy.value(rule, x, parameters)
     )
     assert not kernels_used
+
+
+def test_a_compiler_that_is_not_installed_is_not_available(monkeypatch):
+    assert cpu.available.__wrapped__()
+    for module in ("llvmlite", "llvmlite.binding"):
+        monkeypatch.setitem(sys.modules, module, None)
+    assert not cpu.available.__wrapped__()
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])

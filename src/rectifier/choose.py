@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from rectifier.expression import split_calls
 from rectifier.study import Inspection, Listener, Outcome, Settings, load, study
 from rectifier.study import inspect as inspect_table
 from rectifier.study.journal import FILE, Journal, Run, as_csv
+from rectifier.study.settings import CANDIDATES
 
 
 class Study:
@@ -102,8 +103,8 @@ def compare(
     """
     chosen = _settings(settings)
     defined = [catalog.define(name, formula).name for name, formula in (define or {}).items()]
-    if chosen.activations and defined:
-        chosen = _settings({**settings, "activations": (*chosen.activations, *defined)})
+    if defined:
+        chosen = replace(chosen, activations=(*(chosen.activations or CANDIDATES), *defined))
     table = load(data, target, drop=drop, task=task)
     folder = None if out is None else usable_folder(Path(out))
     done = Study(study(table, chosen, folder, listener, command), folder)

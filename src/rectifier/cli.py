@@ -45,7 +45,7 @@ def compare(
     data: Data,
     target: Target = None,
     activations: Annotated[
-        str | None, typer.Option(help="Candidates: relu,elu(alpha=0.5),...  [default: all]")
+        str | None, typer.Option(help="Candidates: relu,elu(alpha=0.5),...  or all.  [default: 22 usual ones]")
     ] = None,
     baseline: Annotated[str, typer.Option(help="What the others must beat.")] = "relu",
     define: Annotated[
@@ -82,12 +82,12 @@ def compare(
     from rectifier.report import terminal
     from rectifier.report.progress import StudyProgress, interruptible
     from rectifier.study import Settings, load, study
-    from rectifier.study.settings import LEARNING_RATES, parse_duration
+    from rectifier.study.settings import CANDIDATES, LEARNING_RATES, parse_duration
 
     defined = [_define(text) for text in define or []]
     chosen = tuple(split_calls(activations)) if activations else ()
     settings = Settings(
-        activations=(*chosen, *defined) if chosen else (),
+        activations=(*(chosen or CANDIDATES), *defined),
         baseline=baseline,
         metric=metric,
         network=network,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from rectifier.study.journal import Run
-from rectifier.study.settings import trainable_names
+from rectifier.study.settings import CANDIDATES
 
 # What somebody may call a column: it must come out as text, and as nothing else.
 HOSTILE = (
@@ -51,7 +51,7 @@ def make_study(
 ) -> Study:
     """A study of about the shape that the defaults give: 22 activations, 550 runs."""
     rng = np.random.default_rng(seed)
-    names = list(activations or trainable_names())
+    names = list(activations or CANDIDATES)
     regression = metric in ("r2", "rmse", "mae")
     runs, table = [], []
     scale = 250.0 if metric in ("rmse", "mae") else 1.0

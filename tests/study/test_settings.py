@@ -5,13 +5,20 @@ from __future__ import annotations
 import pytest
 
 from rectifier.errors import InputError
-from rectifier.study.settings import Settings, parse_duration, trainable_names
+from rectifier.study.settings import CANDIDATES, Settings, parse_duration, trainable_names
 
 
 def test_the_default_candidates_are_those_a_gradient_can_train():
-    names = trainable_names()
-    assert {"relu", "identity", "leaky_relu", "gelu", "exponential"} <= set(names)
-    assert not {"binary_step", "softmax", "log_softmax"} & set(names)
+    names = Settings().checked().activations
+    assert set(names) == set(CANDIDATES)
+    assert set(CANDIDATES) <= set(trainable_names())
+    assert not {"binary_step", "softmax", "log_softmax"} & set(trainable_names())
+
+
+def test_all_is_every_activation_that_could_be_a_candidate():
+    assert set(Settings(activations=("all",)).checked().activations) == set(trainable_names())
+    with_another = Settings(activations=("all", "elu(alpha=0.5)")).checked().activations
+    assert set(with_another) == {*trainable_names(), "elu(alpha=0.5)"}
 
 
 def test_spellings_become_canonical_and_the_baseline_joins():

@@ -21,12 +21,23 @@ INTERVALS = ("crossed", "nadeau-bengio")
 LEARNING_RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 
 
+# What a study tries unless told otherwise: the usual ones of the frameworks, so that a study's
+# length, and the family over which its claims are corrected, do not grow with the catalogue.
+CANDIDATES = (
+    *("celu", "elu", "exponential", "gelu", "gelu_tanh", "hard_sigmoid", "hard_swish"),
+    *("hard_tanh", "identity", "leaky_relu", "log_sigmoid", "mish", "relu", "relu6", "selu"),
+    *("sigmoid", "silu", "sine", "softplus", "softsign", "squareplus", "tanh"),
+)
+EVERY = "all"  # stands for every activation that could be a candidate
+
+
 @dataclass(frozen=True)
 class Settings:
     """Choices of a study; :meth:`checked` makes errors of impossible ones.
 
     Attributes:
-        activations: candidates as ``get`` reads them; empty means every trainable one.
+        activations: candidates as ``get`` reads them; empty means ``CANDIDATES``, ``all`` every
+            elementwise one that a gradient can train through.
         baseline: what the others are compared with; added to the candidates if absent.
         metric: a name of ``study.metrics``; None chooses by the task.
         network, hidden: kind of network and width of each hidden layer.
@@ -86,7 +97,9 @@ class Settings:
         _check_choice("engine", self.engine, ENGINES)
         _check_choice("interval", self.interval, INTERVALS)
         baseline = str(_trainable(self.baseline))
-        wanted = [str(_trainable(a)) for a in self.activations] or trainable_names()
+        asked = self.activations or CANDIDATES
+        every = [n for a in asked for n in (trainable_names() if a == EVERY else [a])]
+        wanted = [str(_trainable(a)) for a in every]
         unique = tuple(dict.fromkeys([*wanted, baseline]))
         rates = tuple(dict.fromkeys(sorted(float(r) for r in self.learning_rates)))
         return replace(self, activations=unique, baseline=baseline, learning_rates=rates)
@@ -103,7 +116,7 @@ class Settings:
 
 
 def trainable_names() -> list[str]:
-    """Every elementwise activation that a gradient can train through: the default candidates."""
+    """Every elementwise activation that a gradient can train through."""
     entries = (catalog.get(name) for name in catalog.names())
     return [e.name for e in entries if e.elementwise and e.facts.kind != "step"]
 

@@ -130,9 +130,9 @@ def _settings(verdict: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, Any]
 
 def _call(verdict: Mapping[str, Any]) -> str:
     """The call that makes such a study from Python, with what differs from the defaults."""
-    from rectifier.study.settings import Settings, trainable_names
+    from rectifier.study.settings import CANDIDATES, Settings
 
-    usual = Settings(activations=tuple(trainable_names()), metric=verdict["metric"])
+    usual = Settings(activations=CANDIDATES, metric=verdict["metric"])
     given = {
         name: value
         for name, value in verdict["settings"].items()

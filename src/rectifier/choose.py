@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rectifier import catalog
 from rectifier.errors import InputError, UnknownName
@@ -16,6 +16,9 @@ from rectifier.expression import split_calls
 from rectifier.study import Inspection, Listener, Outcome, Settings, load, study
 from rectifier.study import inspect as inspect_table
 from rectifier.study.journal import FILE, Journal, Run, as_csv
+
+if TYPE_CHECKING:
+    from rectifier.study.own.training import Train
 from rectifier.study.settings import CANDIDATES
 
 
@@ -73,9 +76,10 @@ class Study:
 
 
 def compare(
-    data: Any,
+    data: Any = None,
     target: str | None = None,
     *,
+    train: Train | None = None,
     drop: Sequence[str] = (),
     task: str | None = None,
     define: Mapping[str, str] | None = None,
@@ -89,6 +93,9 @@ def compare(
     Args:
         data: path, built-in name (``"wine"``), pandas or polars frame, or ``(X, y)`` arrays.
         target: column to predict; may be left out where the data name it.
+        train: instead of data: training code of your own, any function
+            ``g(activation, learning_rate, seed)`` that gives ``(validation_score, test_score)``;
+            see :func:`rectifier.study.own.training.study_training` and docs/own-network.md.
         drop: columns to leave out.
         task: ``"classification"`` or ``"regression"``, over what the target looks like.
         define: name and formula of further candidates, ``{"tanhexp": "x * tanh(exp(x))"}``.
@@ -105,12 +112,35 @@ def compare(
     defined = [catalog.define(name, formula).name for name, formula in (define or {}).items()]
     if defined:
         chosen = replace(chosen, activations=(*(chosen.activations or CANDIDATES), *defined))
-    table = load(data, target, drop=drop, task=task)
+    if train is not None:
+        _refuse_beside_train(data, settings, target=target, drop=drop, task=task)
+    elif data is None:
+        raise InputError("compare needs data (a path, frame or arrays) or train= (a function)")
+    table = None if train is not None else load(data, target, drop=drop, task=task)
     folder = None if out is None else usable_folder(Path(out))
-    done = Study(study(table, chosen, folder, listener, command), folder)
+    if table is None:
+        from rectifier.study.own.training import study_training
+
+        outcome = study_training(train, chosen, folder, listener, command)  # type: ignore[arg-type]
+    else:
+        outcome = study(table, chosen, folder, listener, command)
+    done = Study(outcome, folder)
     if folder is not None:
         keep_outcome(folder, done)
     return done
+
+
+def _refuse_beside_train(data: Any, settings: Mapping[str, Any], **about_data: Any) -> None:
+    """What training code decides for itself cannot be told from outside."""
+    from rectifier.study.own.training import NOT_OURS
+
+    given = [name for name, value in about_data.items() if value]
+    given += ["data"] if data is not None else []
+    given += [name for name in settings if name in NOT_OURS]
+    if given:
+        raise InputError(
+            f"{given[0]} cannot be given beside train=, whose code decides that for itself"
+        )
 
 
 def inspect(

@@ -91,7 +91,7 @@ def study(
         InputError: something the user can mend, in one line.
     """
     from rectifier.study.judge.outcome import judge
-    from rectifier.study.tune import best_rates, fit_budget
+    from rectifier.study.tune import fit_budget
 
     began = time.perf_counter()
     listener = listener or Silence()
@@ -108,26 +108,14 @@ def study(
         )
         listener.say("inspecting the table")
         inspection = inspect(table, seed=settings.seed)
-        team = _Team(table, settings, journal, listener)
+        team = Team(table, settings, journal, listener)
         asked = settings
         settings, rows = fit_budget(asked, table.rows, journal, team, listener, began)
         if rows < table.rows:
             table = sample(table, rows, settings.seed)
-            team = _Team(table, asked, journal, listener)
+            team = Team(table, asked, journal, listener)
 
-        rates = len(settings.learning_rates)
-        every = [(a, r) for a in settings.activations for r in settings.learning_rates]
-        tuning = list(tasks("tune", every, settings.tune_seeds, team.lanes)) if rates > 1 else []
-        confirming = len(settings.activations) * settings.seeds
-        total = sum(len(task.runs) for task in tuning) + confirming
-        team.train(tuning, "tuning", 0, total, settings.epochs)
-
-        chosen = best_rates(journal.runs(), settings)
-        final = list(tasks("confirm", list(chosen.items()), settings.seeds, team.lanes))
-        team.train(final, "confirming", total - confirming, total, settings.epochs)
-
-        wanted = {key for task in (*tuning, *final) for key in task.runs}
-        runs = [run for run in journal.runs() if run.key in wanted]
+        runs, chosen = search_and_confirm(team, settings, journal)
         tested = [split.test for split in splits(table, "confirm", settings.seeds, settings.seed)]
         facts = {"command": command, "inputs": journal.recall("inputs")}
         return judge(table, settings, metric, inspection, runs, chosen, tested, facts)
@@ -135,7 +123,32 @@ def study(
         journal.close()
 
 
-class _Team:
+def search_and_confirm(
+    team: Team, settings: Settings, journal: Journal
+) -> tuple[list[Run], dict[str, float]]:
+    """Both phases; what the journal holds already is not trained again.
+
+    Returns:
+        every run of the plan, tuning ones first, and the chosen learning rate by activation.
+    """
+    from rectifier.study.tune import best_rates
+
+    rates = len(settings.learning_rates)
+    every = [(a, r) for a in settings.activations for r in settings.learning_rates]
+    tuning = list(tasks("tune", every, settings.tune_seeds, team.lanes)) if rates > 1 else []
+    confirming = len(settings.activations) * settings.seeds
+    total = sum(len(task.runs) for task in tuning) + confirming
+    team.train(tuning, "tuning", 0, total, settings.epochs)
+
+    chosen = best_rates(journal.runs(), settings)
+    final = list(tasks("confirm", list(chosen.items()), settings.seeds, team.lanes))
+    team.train(final, "confirming", total - confirming, total, settings.epochs)
+
+    wanted = {key for task in (*tuning, *final) for key in task.runs}
+    return [run for run in journal.runs() if run.key in wanted], chosen
+
+
+class Team:
     """The engine, hired when there is something left to train, and its journal."""
 
     def __init__(

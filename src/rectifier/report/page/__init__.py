@@ -27,12 +27,13 @@ from rectifier.report.page.training import (
 )
 from rectifier.report.plain import Figures, count, duration, number, percent, visible
 from rectifier.report.templating import asset, environment, policy
-from rectifier.study.judge.metrics import get_metric
+from rectifier.study.judge.metrics import OWN, get_metric
 
 if TYPE_CHECKING:
     from rectifier.study.journal import Run
 
 _LONG_LIST, _LONG_TEXT = 200, 2_000  # items, letters that are kept in the page's JSON
+_INTERVALS = {"t": "paired t over seeds"}
 # Settings that Rectifier's own call takes.
 _FOLLOWED = {
     *("activations", "baseline", "metric", "hidden", "epochs", "patience", "batch_size"),
@@ -72,7 +73,7 @@ def render(
         "dead": dead_section(verdict, runs),
         "variation": variation_section(variation),
         "network": network_section(verdict),
-        "data": data_section(inspection),
+        "data": data_section(inspection, about),
         "settings": _settings(verdict, runs),
         "snippets": snippets(verdict["recommended"], verdict["settings"]),
         "json": _json(verdict),
@@ -89,8 +90,9 @@ def _masthead(verdict: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, Any]
     return {
         "target": visible(about["target"], 60),
         "goal": f"one of {classes:,} classes" if classes else "a number",
-        "rows": count(about["rows"], "row"),
-        "columns": count(about["columns"], "column"),
+        "own": about["task"] == OWN,
+        "rows": count(about["rows"] or 0, "row"),
+        "columns": count(about["columns"] or 0, "column"),
         "candidates": count(len(verdict["table"]), "activation"),
         "runs": count(len(runs), "training run"),
         "time": duration(settings["seconds"]) if settings.get("seconds") else "",
@@ -101,17 +103,14 @@ def _settings(verdict: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, Any]
     settings, about = verdict["settings"], verdict["data"]
     confirm = sum(run.phase == "confirm" for run in runs)
     rates = ", ".join(number(rate) for rate in settings["learning_rates"])
-    optimizer = settings.get("optimizer", "adam")
+    confidence = percent(statistic(verdict, "confidence", 0.95))
     pairs = [
-        ("network", f"{settings['network']}, {'–'.join(map(str, settings['hidden']))} hidden"),
-        ("optimizer", f"{optimizer}, batches of {settings['batch_size']}"),
-        ("epochs", f"at most {settings['epochs']}, patience {settings['patience']}"),
+        *_training(settings),
         ("learning rates tried", rates),
         ("seeds", f"{settings['tune_seeds']} to tune, {settings['seeds']} to confirm"),
         ("training runs", f"{len(runs) - confirm:,} to tune, {confirm:,} to confirm"),
-        ("cross-validation", f"{settings.get('folds', 5)} folds, repeated"),
         ("metric", str(settings.get("metric") or verdict["metric"]).replace("_", " ")),
-        ("interval", f"{settings['interval']}, {percent(statistic(verdict, 'confidence', 0.95))}"),
+        ("interval", f"{_INTERVALS.get(settings['interval'], settings['interval'])}, {confidence}"),
         ("baseline", verdict["baseline"]),
         ("random seed", str(settings["seed"])),
         ("time", duration(settings.get("seconds"))),
@@ -120,12 +119,27 @@ def _settings(verdict: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, Any]
         pairs.append(("budget", duration(settings["budget"])))
     pairs += [("version", f"Rectifier {settings['version']}")]
     pairs += [(name, str(value)) for name, value in settings.get("versions", {}).items()]
-    pairs.append(("table's fingerprint", str(about["fingerprint"])[:16]))
+    whose = "code's" if about["task"] == OWN else "table's"
+    pairs.append((f"{whose} fingerprint", str(about["fingerprint"])[:16]))
     return {
         "pairs": [(visible(term, 40), visible(value, 160)) for term, value in pairs],
         "command": visible(settings.get("command") or _call(verdict), _LONG_TEXT),
         "version": visible(settings["version"], 20),
     }
+
+
+def _training(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """How runs were trained; of somebody's own training code nothing is known."""
+    if "epochs" not in settings:
+        return [("network", settings["network"])]
+    optimizer = settings.get("optimizer", "adam")
+    hidden = "–".join(map(str, settings.get("hidden") or ()))
+    return [
+        ("network", f"{settings['network']}, {hidden} hidden" if hidden else settings["network"]),
+        ("optimizer", f"{optimizer}, batches of {settings['batch_size']}"),
+        ("epochs", f"at most {settings['epochs']}, patience {settings['patience']}"),
+        ("cross-validation", f"{settings.get('folds', 5)} folds, repeated"),
+    ]
 
 
 def _call(verdict: Mapping[str, Any]) -> str:
@@ -141,6 +155,8 @@ def _call(verdict: Mapping[str, Any]) -> str:
     if len(given.get("activations", ())) > 40:
         given["activations"] = ["..."]
     arguments = "".join(f", {name}={value!r}" for name, value in given.items())
+    if verdict["data"]["task"] == OWN:
+        return f"rectifier.compare(train={verdict['data']['name']}{arguments})"
     return f"rectifier.compare(data, target={verdict['data']['target']!r}{arguments})"
 
 

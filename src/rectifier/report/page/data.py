@@ -13,12 +13,16 @@ _COLUMNS = 60
 _NAME = 80  # characters of a column's name
 
 
-def data_section(inspection: Mapping[str, Any]) -> dict[str, Any]:
-    """Texts and rows from ``Inspection.to_dict()``; long lists are cut, and it is said."""
+def data_section(inspection: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
+    """Texts and rows from ``Inspection.to_dict()``; long lists are cut, and it is said.
+
+    ``about`` is the verdict's ``data``; where there was no table it says what is claimed.
+    """
     findings = list(inspection.get("findings", ()))
     columns = list(inspection.get("columns", ()))
     return {
         "known": bool(inspection),
+        "claim": sentence(about.get("claim", "")),
         "summary": summary(inspection) if inspection else "",
         "findings": [_finding(item) for item in findings[:_FINDINGS]],
         "findings_left_out": _left_out(len(findings) - _FINDINGS, "finding"),

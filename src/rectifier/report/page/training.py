@@ -135,6 +135,9 @@ def variation_sentence(shares: Mapping[str, float]) -> str:
 def network_section(verdict: Mapping[str, Any]) -> dict[str, Any]:
     settings, task = verdict["settings"], verdict["data"]["task"]
     name = verdict["recommended"]
+    if not settings.get("hidden"):
+        words = settings.get("architecture") or "The training code's own; nothing is known of it"
+        return {"kind": "", "drawing": "", "words": sentence(words)}
     return {
         "kind": visible(settings["network"], 80),
         "drawing": charts.both(lambda width: network_svg(settings, task, name, width), ""),

@@ -39,6 +39,7 @@ class Evidence:
             if there are none or the error is unknown.
         dead: every run diverged.
         plainness: sort key, the plainest first.
+        linear: with ``identity`` the network is a linear model.
     """
 
     scores: Scores
@@ -56,6 +57,7 @@ class Evidence:
     detectable: float
     dead: np.ndarray
     plainness: list[tuple[float, str]]
+    linear: bool = True
 
     @property
     def gain(self) -> np.ndarray:
@@ -109,6 +111,7 @@ def weigh(
     cost: Mapping[str, float],
     method: str,
     confidence: float,
+    linear: bool = True,
 ) -> Evidence:
     """Gather the evidence; arguments as in verdict.decide."""
     names, base, step = scores.activations, scores.index(baseline), metric.row_step
@@ -134,6 +137,7 @@ def weigh(
         detectable=float(np.median(seen)) if seen else math.nan,
         dead=np.asarray(dead, dtype=bool),
         plainness=[(cost.get(name, math.inf), name) for name in names],
+        linear=linear,
     )
 
 

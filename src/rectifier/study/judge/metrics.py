@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import logsumexp
@@ -20,6 +20,7 @@ from scipy.stats import rankdata
 from rectifier.errors import InputError, UnknownName
 
 LOG_LOSS_CEILING = float(-np.log(np.finfo(np.float64).eps))  # 36.04 nats, as scikit-learn clips
+OWN = "training"  # the task of somebody's own training code, which scores for itself
 HUGE = 1e100  # differences and squares of such numbers are finite
 WILD = 10.0  # a prediction this many times the target's own reach off is an exploded run's
 
@@ -63,7 +64,15 @@ class Metric:
 
 
 def get_metric(name: str, task: str) -> Metric:
-    """The metric of that name; UnknownName if there is none, InputError if not for ``task``."""
+    """The metric of that name; UnknownName if there is none, InputError if not for ``task``.
+
+    Training code that scores for itself (``OWN``) may use any, or ``score`` or ``loss``.
+    """
+    if task == OWN:
+        own = {metric.name: metric for metric in (*METRICS.values(), *_OWN_METRICS)}
+        if name not in own:
+            raise UnknownName("metric", name, own, hint=f"one of: {', '.join(own)}")
+        return replace(own[name], row_step=0.0)  # no rows, so no step
     known = [metric.name for metric in METRICS.values() if metric.task == task]
     if name not in METRICS:
         raise UnknownName("metric", name, METRICS, hint=f"for {task}: {', '.join(known)}")
@@ -242,3 +251,13 @@ METRICS: dict[str, Metric] = {
         Metric("r2", "regression", True, "", -math.inf, 1.0, 0.0, _r2),
     )
 }
+
+
+def _no_rows(y: np.ndarray, prediction: np.ndarray, mean: float | None = None) -> np.ndarray:
+    raise TypeError("scores of somebody's own training code are not made from rows")
+
+
+_OWN_METRICS = (
+    Metric("score", OWN, True, "", -math.inf, math.inf, 0.0, _no_rows),
+    Metric("loss", OWN, False, "", -math.inf, math.inf, 0.0, _no_rows),
+)

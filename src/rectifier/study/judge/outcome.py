@@ -63,21 +63,22 @@ def judge(
         metric=metric,
         learning_rates=rates,
         runs={
-            name: _summary([r for (a, _), r in confirmed.items() if a == name]) for name in names
+            name: summary([r for (a, _), r in confirmed.items() if a == name]) for name in names
         },
         warnings=[
             *(asdict(f) for f in inspection.findings if f.severity == "warning"),
-            *_edge_warnings(rates, settings),
+            *edge_warnings(rates, settings),
         ],
         data=_data(table),
         settings=_settings(table, settings, runs, facts),
-        cost={name: _plainness(name) for name in names},
+        cost={name: plainness(name) for name in names},
         method=settings.interval,
     )
-    return Outcome(verdict, list(runs), inspection.to_dict(), _variation(runs, settings, metric))
+    return Outcome(verdict, list(runs), inspection.to_dict(), variation_shares(runs, settings, metric))
 
 
-def _summary(runs: Sequence[Run]) -> RunSummary:
+def summary(runs: Sequence[Run]) -> RunSummary:
+    """What an activation's confirming runs did, on average."""
     return RunSummary(
         runs=len(runs),
         diverged=sum(run.diverged for run in runs),
@@ -87,7 +88,7 @@ def _summary(runs: Sequence[Run]) -> RunSummary:
     )
 
 
-def _edge_warnings(rates: Mapping[str, float], settings: Settings) -> list[dict[str, Any]]:
+def edge_warnings(rates: Mapping[str, float], settings: Settings) -> list[dict[str, Any]]:
     """Says so when many activations would have liked a rate beyond the ones searched."""
     searched = settings.learning_rates
     found = []
@@ -106,7 +107,8 @@ def _edge_warnings(rates: Mapping[str, float], settings: Settings) -> list[dict[
     return found
 
 
-def _plainness(name: str) -> float:
+def plainness(name: str) -> float:
+    """The smaller, the cheaper and better known."""
     plain = catalog.get(name).name
     return _PLAINNESS.index(plain) if plain in _PLAINNESS else len(_PLAINNESS)
 
@@ -143,7 +145,7 @@ def _settings(
     }
 
 
-def _variation(runs: Sequence[Run], settings: Settings, metric: Metric) -> dict[str, float]:
+def variation_shares(runs: Sequence[Run], settings: Settings, metric: Metric) -> dict[str, float]:
     """Shares by source, under the names that a report prints; empty without a search."""
     found = {(r.activation, r.learning_rate, r.seed): r.score for r in runs if r.phase == "tune"}
     if not found:

@@ -72,6 +72,7 @@ def decide(
     cost: Mapping[str, float] | None = None,
     method: str = "crossed",
     confidence: float = 0.95,
+    linear: bool = True,
 ) -> dict[str, Any]:
     """The verdict, JSON-ready: strings, finite numbers, None.
 
@@ -85,6 +86,7 @@ def decide(
         cost: by activation, smaller is plainer and cheaper; decides among equals. Names not in
             it come last, in alphabetical order.
         method, confidence: of the intervals; "crossed" or "nadeau-bengio".
+        linear: a network with ``identity`` is a linear model, so the verdict may say so.
 
     Returns the fields recommended, strength, reason, tied, baseline, metric, table (rows like
     Row, best mean first), warnings, data, settings. Raises ValueError if the baseline was not
@@ -94,7 +96,7 @@ def decide(
         raise ValueError(f"the baseline {baseline!r} was not scored")
     known = [runs.get(name) for name in scores.activations]
     dead = [run is not None and 0 < run["runs"] <= run["diverged"] for run in known]
-    evidence = weigh(scores, baseline, metric, dead, cost or {}, method, confidence)
+    evidence = weigh(scores, baseline, metric, dead, cost or {}, method, confidence, linear)
     ruling = _rule(evidence)
     noted = [{key: item.get(key) for key in ("kind", "column", "message")} for item in warnings]
     facts = {
@@ -261,7 +263,9 @@ def _ties(e: Evidence, chosen: int) -> tuple[list[str], str]:
     """Names that cannot be told from the chosen one, and what a linear one among them says."""
     tied, differences = e.tied_with(chosen)
     linear = ""
-    if e.names[chosen] == LINEAR:
+    if not e.linear:
+        pass
+    elif e.names[chosen] == LINEAR:
         linear = "; a linear model is enough"
     elif LINEAR in e.names:
         at = e.names.index(LINEAR)

@@ -1,0 +1,4 @@
+"""Somebody's own code in a study: a training function, or a function that builds a network.
+
+training    ``train=``: any code that trains with an activation, a rate and a seed, and scores
+"""

@@ -45,7 +45,7 @@ def compare(
     data: Data,
     target: Target = None,
     activations: Annotated[
-        str | None, typer.Option(help="Candidates: relu,elu(alpha=0.5),...  or all.  [default: 22 usual ones]")
+        str | None, typer.Option(help="relu,elu(alpha=0.5),... or all.  [default: 22 usual ones]")
     ] = None,
     baseline: Annotated[str, typer.Option(help="What the others must beat.")] = "relu",
     define: Annotated[

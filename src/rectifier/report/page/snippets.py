@@ -43,7 +43,8 @@ def snippets(activation: str, settings: dict[str, Any]) -> list[tuple[str, str]]
             defined in another process) gets the code without its definition.
         settings: of a verdict; the first layer's ``inputs`` and ``hidden`` units are used.
     """
-    inputs, units = int(settings.get("inputs") or 64), int(next(iter(settings.get("hidden") or ()), 64))
+    inputs = int(settings.get("inputs") or 64)  # unknown where the network is not ours
+    units = int(next(iter(settings.get("hidden") or ()), 64))
     record = known(activation)
     get = f"act = rectifier.get({json.dumps(activation)})\n"
     if record is not None and record.text is not None:

@@ -62,9 +62,7 @@ def judge(
         baseline=settings.baseline,
         metric=metric,
         learning_rates=rates,
-        runs={
-            name: summary([r for (a, _), r in confirmed.items() if a == name]) for name in names
-        },
+        runs={name: summary([r for (a, _), r in confirmed.items() if a == name]) for name in names},
         warnings=[
             *(asdict(f) for f in inspection.findings if f.severity == "warning"),
             *edge_warnings(rates, settings),
@@ -74,7 +72,9 @@ def judge(
         cost={name: plainness(name) for name in names},
         method=settings.interval,
     )
-    return Outcome(verdict, list(runs), inspection.to_dict(), variation_shares(runs, settings, metric))
+    return Outcome(
+        verdict, list(runs), inspection.to_dict(), variation_shares(runs, settings, metric)
+    )
 
 
 def summary(runs: Sequence[Run]) -> RunSummary:

@@ -96,8 +96,7 @@ def _settings(
 ) -> dict[str, Any]:
     import rectifier
 
-    asked = ("activations", "baseline", "metric", "learning_rates", "seeds", "tune_seeds")
-    asked += ("budget", "engine", "seed")
+    asked = "activations baseline metric learning_rates seeds tune_seeds budget engine seed".split()
     kept = {name: value for name, value in asdict(settings).items() if name in asked}
     return {
         **kept,

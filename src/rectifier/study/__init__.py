@@ -16,12 +16,14 @@ What comes out is an :class:`Outcome`, plain data that a report can be drawn fro
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rectifier import catalog
+from rectifier.errors import InputError
 from rectifier.study.inspect import Inspection, inspect
 from rectifier.study.journal import Journal, Run
 from rectifier.study.judge.metrics import default_metric, get_metric
@@ -70,6 +72,22 @@ class Outcome:
     variation: dict[str, float]
 
 
+@contextmanager
+def enough_memory() -> Iterator[None]:
+    """Turns a lack of memory into a line that says what to do."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # XLA's own error is a RuntimeError with this word in it
+        if isinstance(error, RuntimeError) and "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise InputError(
+            "there is not enough memory to train; finished runs are kept, and the same command "
+            "goes on from there when there is more, or try fewer rows or smaller --hidden"
+        ) from error
+
+
+@enough_memory()
 def study(
     table: Table,
     settings: Settings,
@@ -102,6 +120,9 @@ def study(
     settings = replace(settings, metric=metric.name).checked()
     journal = Journal(folder)
     try:
+        journal.reserve()
+        if journal.salvaged:
+            listener.say(journal.salvaged)
         journal.claim(
             settings.identity(f"{table.source}, {table.target}", table.fingerprint),
             {a: catalog.get(a).text for a in settings.activations},

@@ -6,10 +6,12 @@ whole or not at all, and what is there is never lost.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import math
+import os
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -20,6 +22,12 @@ import numpy as np
 
 from rectifier.errors import InputError
 from rectifier.study.plan import RunKey
+from rectifier.study.salvage import is_damaged, salvage
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 FILE = "journal.sqlite"
 
@@ -69,6 +77,7 @@ class Run:
 
 _SCALARS = [f.name for f in fields(Run) if f.name not in ("curves", "contributions")]
 _COLUMNS = [f.name for f in fields(Run)]
+_INSERT = f"INSERT OR IGNORE INTO runs VALUES ({', '.join('?' * len(_COLUMNS))})"
 
 
 class Journal:
@@ -83,23 +92,73 @@ class Journal:
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
+        self.salvaged = ""  # a line about it, if the file was damaged
+        self._lock: int | None = None
+        new = folder is not None and not (folder / FILE).exists()
         try:
             if folder is not None:
                 folder.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(":memory:" if folder is None else folder / FILE)
-            self._database.execute(
-                "CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT)"
-            )
-            self._database.execute(
-                f"CREATE TABLE IF NOT EXISTS runs ({', '.join(_COLUMNS)}, "
-                "PRIMARY KEY (phase, activation, learning_rate, seed))"
-            )
-            self._database.commit()
+            if folder is not None and is_damaged(self._database):
+                self._mend(folder / FILE)
+            self._create()
         except (OSError, sqlite3.Error) as error:
+            if new and folder is not None:  # a full disk leaves an empty file
+                with contextlib.suppress(OSError, AttributeError):
+                    self._database.close()
+                    (folder / FILE).unlink(missing_ok=True)
             raise InputError(f"cannot keep a journal in {folder}: {error}") from error
+
+    def _create(self) -> None:
+        self._database.execute(
+            "CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT)"
+        )
+        self._database.execute(
+            f"CREATE TABLE IF NOT EXISTS runs ({', '.join(_COLUMNS)}, "
+            "PRIMARY KEY (phase, activation, learning_rate, seed))"
+        )
+        self._database.commit()
+
+    def _mend(self, path: Path) -> None:
+        """A new journal with what a damaged one still holds."""
+        self._database.close()
+        aside, about, runs = salvage(path, _COLUMNS)
+        self._database = sqlite3.connect(path)
+        self._create()
+        self._write("INSERT OR REPLACE INTO about VALUES (?, ?)", about)
+        self._write(_INSERT, runs)
+        self.salvaged = (
+            f"the journal was damaged: {len(runs)} finished runs could be read and are kept, the "
+            f"others are run again; the damaged file is {aside}"
+        )
 
     def close(self) -> None:
         self._database.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def reserve(self) -> None:
+        """Keeps other processes from training the same study at the same time.
+
+        The lock is on the folder itself and ends with the process, however that ends. Where the
+        file system knows no locks both train, and the journal keeps each run once.
+
+        Raises:
+            InputError: another process is at it.
+        """
+        if self.folder is None or fcntl is None:
+            return
+        try:
+            self._lock = os.open(self.folder, os.O_RDONLY)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(
+                f"another process is training the study in {self.folder}; wait until it is done, "
+                "or choose another folder with --out"
+            ) from error
+        except OSError:
+            pass
 
     def claim(self, identity: Mapping[str, Any], formulas: Mapping[str, str | None]) -> None:
         """Binds the journal to one study, or raises when it is another's.
@@ -147,7 +206,6 @@ class Journal:
 
     def add(self, runs: Iterable[Run]) -> None:
         """Appends finished runs in one transaction; a run that is there already stays."""
-        marks = ", ".join("?" * len(_COLUMNS))
         rows = [
             [
                 *(getattr(run, name) for name in _SCALARS),
@@ -156,14 +214,14 @@ class Journal:
             ]
             for run in runs
         ]
-        self._write(f"INSERT OR IGNORE INTO runs VALUES ({marks})", rows)
+        self._write(_INSERT, rows)
 
     def _write(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         """All rows in one transaction."""
         try:
             with self._database:
                 self._database.executemany(statement, rows)
-        except sqlite3.OperationalError as error:  # disk full, folder gone
+        except sqlite3.DatabaseError as error:  # disk full, folder gone, file overwritten
             raise InputError(
                 f"cannot write to {self.folder}: {error}; what was finished before is kept, "
                 "and the same command goes on from there"

@@ -139,19 +139,11 @@ def kills(work: Path) -> Iterator[tuple[str, Path]]:
 def full_disk(work: Path) -> Iterator[tuple[str, Path]]:
     for size in (0, 24, 60):  # KiB left
         with mounted(work / f"small-{size}", "size=2m") as small:
-            stuffing = small / "stuffing"
-            stuffing.write_bytes(bytes((2048 - size) << 10)) if size else None
-            if not size:
-                with stuffing.open("wb") as file:
-                    try:
-                        while True:
-                            file.write(bytes(1 << 12))
-                            file.flush()
-                    except OSError:
-                        pass
-            folder = small / "study"
-            with suppress(OSError):
-                folder.mkdir()
+            folder, stuffing = small / "study", small / "stuffing"
+            folder.mkdir()
+            with stuffing.open("wb", buffering=0) as file, suppress(OSError):
+                for _ in range((2048 - size) // 4):
+                    file.write(bytes(4096))
             code, line = finish(start(folder))
             left = sorted(p.name for p in folder.iterdir()) if folder.exists() else []
             assert code == 2, (code, line)

@@ -121,9 +121,9 @@ def test_a_full_disk_leaves_no_empty_journal(tmp_path):
 
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("RESOURCE_EXHAUSTED: 8 GiB")])
 def test_lack_of_memory_is_one_line(error):
-    with pytest.raises(InputError, match="not enough memory to train; finished runs are kept"):
-        with enough_memory():
-            raise error
+    told = "not enough memory to train; finished runs are kept"
+    with pytest.raises(InputError, match=told), enough_memory():
+        raise error
 
 
 def test_other_errors_stay_what_they_are():

@@ -70,6 +70,7 @@ NAMED = {
     "torch": ("ops/on_torch.py", "ops/torch_graphs.py", "torch.py", "kernels/", "repair/"),
     "keras": ("keras.py", "repair/"),
     "sklearn": ("sklearn/", "study/"),
+    "ray": ("study/train/ray_engine.py",),
     "polars": ("study/", "choose.py", "report/"),
     "altair": ("report/",),
     "typer": ("cli.py",),

@@ -69,7 +69,10 @@ def compare(
     ] = None,
     interval: Annotated[str, typer.Option(help="crossed or nadeau-bengio.")] = "crossed",
     budget: Annotated[str | None, typer.Option(help="Time it may take: 90s, 5m, 1h.")] = None,
-    engine: Annotated[str, typer.Option(help="Where to train: local.")] = "local",
+    engine: Annotated[str, typer.Option(help="Where to train: local or ray.")] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Of the Ray cluster.  [default: start Ray here]")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,
     out: Annotated[
         Path | None, typer.Option(help="Folder.  [default: rectifier-runs/TABLE-TARGET]")
@@ -105,6 +108,7 @@ def compare(
         interval=interval,
         budget=parse_duration(budget) if budget else None,
         engine=engine,
+        address=address,
         seed=seed,
     ).checked()
     table = load(data, target, drop=_columns(drop), task=task)
@@ -213,6 +217,8 @@ def main() -> None:
         _fail(error.format_message(), 2)
     except MissingLibrary as error:
         _fail(str(error), 2)
+    except MemoryError:
+        _fail("out of memory; finished runs are kept, and the same command goes on from there", 1)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("rectifier"):
             raise

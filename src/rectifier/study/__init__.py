@@ -119,6 +119,7 @@ def study(
     )
     settings = replace(settings, metric=metric.name).checked()
     journal = Journal(folder)
+    team = None
     try:
         journal.reserve()
         if journal.salvaged:
@@ -133,6 +134,7 @@ def study(
         asked = settings
         settings, rows = fit_budget(asked, table.rows, journal, team, listener, began)
         if rows < table.rows:
+            team.dismiss()
             table = sample(table, rows, settings.seed)
             team = Team(table, asked, journal, listener)
 
@@ -141,6 +143,8 @@ def study(
         facts = {"command": command, "inputs": journal.recall("inputs")}
         return judge(table, settings, metric, inspection, runs, chosen, tested, facts)
     finally:
+        if team is not None:
+            team.dismiss()
         journal.close()
 
 
@@ -169,6 +173,16 @@ def search_and_confirm(
     return [run for run in journal.runs() if run.key in wanted], chosen
 
 
+def _engine(name: str) -> Any:
+    if name == "ray":
+        from rectifier.study.train.ray_engine import RayEngine
+
+        return RayEngine
+    from rectifier.study.train.engine import LocalEngine
+
+    return LocalEngine
+
+
 class Team:
     """The engine, hired when there is something left to train, and its journal."""
 
@@ -185,7 +199,6 @@ class Team:
     def _hire(self) -> Any:
         """Builds the engine; imports JAX and compiles nothing yet."""
         if self._engine is None:
-            from rectifier.study.train.engine import LocalEngine
             from rectifier.study.train.problem import prepare
 
             settings, seed = self._settings, self._settings.seed
@@ -198,9 +211,15 @@ class Team:
                     "confirm": splits(self._table, "confirm", settings.seeds, seed),
                 },
             )
-            self._engine = LocalEngine(problem, settings, self.lanes)
+            self._engine = _engine(settings.engine)(problem, settings, self.lanes)
             self._journal.remember(inputs=self._engine.network.inputs)
         return self._engine
+
+    def dismiss(self) -> None:
+        """Gives back what the engine holds of other machines."""
+        if hasattr(self._engine, "close"):
+            self._engine.close()
+        self._engine = None
 
     def speed(self) -> Speed:
         """How fast the engine is here; compiles."""

@@ -12,7 +12,7 @@ from rectifier.errors import InputError, UnknownName
 
 FOLDS = 5
 NETWORKS = ("mlp",)
-ENGINES = ("local",)
+ENGINES = ("local", "ray")
 INTERVALS = ("crossed", "nadeau-bengio")
 
 # Half a decade apart around Adam's usual 1e-3. Not up to 0.1: validation loss likes it on small
@@ -48,6 +48,8 @@ class Settings:
         tune_seeds: runs per learning rate, on splits of their own.
         interval: ``crossed`` or ``nadeau-bengio``; see docs/statistics.md.
         budget: seconds the study should take, or None.
+        engine, address: where to train: ``local``, or ``ray`` (docs/cluster.md), on the
+            cluster at this address or on one started here.
         seed: of every random draw.
     """
 
@@ -65,6 +67,7 @@ class Settings:
     interval: str = "crossed"
     budget: float | None = None
     engine: str = "local"
+    address: str | None = None
     seed: int = 0
 
     def checked(self) -> Settings:
@@ -95,6 +98,8 @@ class Settings:
             raise InputError(f"budget must be a positive time, got {self.budget!r}")
         _check_choice("network", self.network, NETWORKS)
         _check_choice("engine", self.engine, ENGINES)
+        if self.address is not None and self.engine != "ray":
+            raise InputError(f"address {self.address!r} is a Ray cluster's; add --engine ray")
         _check_choice("interval", self.interval, INTERVALS)
         baseline = str(_trainable(self.baseline))
         asked = self.activations or CANDIDATES

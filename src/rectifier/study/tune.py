@@ -92,7 +92,7 @@ def fit_budget(
     Returns:
         settings, and how many rows to study.
     """
-    asked = repr(replace(settings, engine=""))
+    asked = repr(replace(settings, engine="", address=None))
     decided: dict[str, Any] | None = journal.recall("decided")
     if decided is not None and decided["asked"] == asked:
         return _decided(settings, decided), decided["rows"]

@@ -42,7 +42,8 @@ def use_all_cores() -> list[Any]:
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     with contextlib.suppress(RuntimeError):  # JAX is up already
-        jax.config.update("jax_num_cpu_devices", cores)
+        # At least two: XLA compiles for one device a little otherwise, and the last bit differs.
+        jax.config.update("jax_num_cpu_devices", max(cores or 1, 2))
     return jax.devices()
 
 

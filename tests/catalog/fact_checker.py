@@ -20,7 +20,7 @@ STEP = 2.0**-8
 GRID = np.arange(-30, 30 + STEP, STEP)
 FAR = np.geomspace(30, 1e7, 200)
 EVERYWHERE = np.concatenate([-FAR[::-1], GRID, FAR])
-NEAR = np.linspace(-8, 8, 65)  # where the oracle tells a bound that is reached from one that is not
+NEAR = np.linspace(-4, 4, 65)  # where the oracle tells a bound that is reached from one that is not
 
 
 def complaints(act: Activation, facts: Facts) -> list[str]:
@@ -54,9 +54,11 @@ def _range(act: Activation, facts: Facts) -> Iterator[str]:
         if not abs(least - sign * stated) <= 1e-11 * (1 + abs(stated)):
             yield f"range[{side}] is {sign * least}, not {stated}"
         kinks = [k + d for k in facts.kinks for d in (-1, 0, 1)]
-        exact = [sign * oracle.one(str(act), x) for x in (*NEAR, *kinks)]
+        with mpmath.workdps(40):  # else the sign would round to 16 digits
+            exact = [sign * oracle.one(str(act), x) for x in (*NEAR, *kinks)]
         bound = sign * oracle.limit_number(stated)
-        attains = inside < end - 1e-9 or any(v == bound for v in exact)
+        jumps = facts.smoothness == -1  # and may come as close as it likes without arriving
+        attains = (inside < end - 1e-9 and not jumps) or any(v == bound for v in exact)
         if attains != reached:
             yield f"attained[{side}] is {attains}"
 
@@ -135,7 +137,7 @@ def _lipschitz(act: Activation, facts: Facts) -> Iterator[str]:
     ends = [abs(act.derivative(e)) for e in (-math.inf, math.inf)]
     known = (e for e in ends if not math.isnan(e))
     steepest = max(-_refined(steepness, float(start)), *known, 0.0)
-    if not abs(steepest - facts.lipschitz) <= 1e-9 * (1 + steepest):
+    if steepest != facts.lipschitz and not abs(steepest - facts.lipschitz) <= 1e-9 * (1 + steepest):
         yield f"lipschitz is {steepest}, not {facts.lipschitz}"
 
 

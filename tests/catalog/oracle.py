@@ -59,6 +59,11 @@ def _functions(text: str) -> tuple[Callable[..., mpmath.mpf], Callable[..., mpma
 # Digits lost at x where a formula takes the small from the large; exp(x) beside 1 for the others.
 _LOST = {
     "gelu": lambda size: 0.22 * size**2 if size <= 40 else 0.0,  # 1 + erf(x / sqrt(2))
+    "gelu_10": lambda size: 0.22 * size**2 if size <= 40 else 0.0,
+    "phish": lambda size: 0.22 * size**2 if size <= 40 else 0.0,
+    "laplace": lambda size: 2.8 * (size + 1) ** 2 if size <= 12 else 0.0,
+    "gaussian": lambda size: 0.0,
+    "sqrt_softplus": lambda size: 0.44 * size if size <= 1600 else 0.0,
     "gelu_tanh": lambda size: 0.7 * size + 0.035 * size**3 if size <= 24 else 0.0,
 }
 
@@ -80,6 +85,9 @@ def _settled(function: Callable[..., mpmath.mpf], x: float, digits: int) -> mpma
                 result = mpmath.mpf(function(mpmath.mpf(x)))
             except OverflowError:  # exp of 1e38 has an exponent too long to hold
                 result = mpmath.inf
+            except ZeroDivisionError:  # exp(x) / sqrt(log(1 + exp(x))), where float64 has ended
+                assert x < -1600
+                result = mpmath.mpf(0)
             if previous is not None and (
                 previous == result or abs(previous - result) <= abs(result) * mpmath.mpf(10) ** -38
             ):
@@ -88,8 +96,14 @@ def _settled(function: Callable[..., mpmath.mpf], x: float, digits: int) -> mpma
     raise ArithmeticError(f"no digits settle at x = {x!r}")
 
 
+# From here on f is x to more digits than there are, where exp(x) has too many: tanh(exp(x)).
+_IDENTITY_FROM = {"telu": 100.0}
+
+
 @cache
 def _one(text: str, which: int, x: float) -> mpmath.mpf:
+    if x > _IDENTITY_FROM.get(text, math.inf):
+        return mpmath.mpf(1) if which else mpmath.mpf(x)
     return _settled(_functions(text)[which], x, _digits(text, x))
 
 

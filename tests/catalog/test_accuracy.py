@@ -73,7 +73,7 @@ def hold_jax(ledger: Ledger, text: str, points: np.ndarray) -> None:
 
 def in_reach(text: str, points: np.ndarray) -> np.ndarray:
     """Without those where a phase such as 30 x is rounded by more than it can bear."""
-    if rf.get(text).name == "sine" and text != "sine":
+    if rf.get(text).name in ("sine", "snake") and text not in ("sine", "snake"):
         return points[(np.abs(points) < 1000) & (points != 0)]
     return points
 
@@ -99,9 +99,11 @@ def test_other_parameter_values(text):
     single = in_reach(text, entries.float32_points(text, 100))
     hold_numpy(ledger, text, single)
     double = entries.float64_points(text, 40)
-    if not text.startswith("sine"):  # near its roots the phase's rounding is all there is
+    if not text.startswith(
+        ("sine", "snake")
+    ):  # near its roots the phase's rounding is all there is
         hold_numpy(ledger, text, double)
-    hold_jax(ledger, text, single) if not text.startswith("sine") else None
+    hold_jax(ledger, text, single) if not text.startswith(("sine", "snake")) else None
     assert not ledger.broken, "\n".join(ledger.broken)
 
 
@@ -154,6 +156,15 @@ def test_kinks_belong_to_the_outer_branch():
         "hard_sigmoid": {-3: 0, 3: 0},
         "hard_swish": {-3: 0, 3: 1},
         "binary_step": {0: 0},
+        "gelu_10": {10: 0},
+        "hard_mish": {-2: 0},
+        "hard_elish": {-1: 0, 1: 1},
+        "sparse_sigmoid": {-1: 0, 1: 0},
+        "soft_shrink": {-0.5: 0, 0.5: 0},
+        "hard_shrink": {-0.5: 0, 0.5: 0},
+        "threshold": {0: 0},
+        "thresholded_relu": {1: 0},
+        "nlrelu": {0: 0},
     }
     kinked = {n for n in entries.ELEMENTWISE if rf.get(n).facts.kinks}
     assert kinked <= {rf.get(text).name for text in law}

@@ -52,7 +52,10 @@ def test_kernels_agree_with_numpy(name, which):
     true = exact(name, which, x)
     # Near a turning point f' is a difference of terms of 1/4: their digits are all there is.
     floor = np.spacing(0.25) if which == "derivative" and not rf.get(name).facts.monotone else 0.0
-    away = kernel_points.ulps(got, true, np.where(np.abs(x) < 4, floor, 2.0**-1062))
+    floor = np.where(np.abs(x) < 4, floor, 2.0**-1062)
+    if name == "snake" and which == "derivative":  # 0 once a period, by terms of size 1
+        floor = np.full_like(x, np.spacing(1.0))
+    away = kernel_points.ulps(got, true, floor)
     assert away.max() <= 8, (x[away.argmax()], got[away.argmax()], true[away.argmax()])
 
 
@@ -65,7 +68,9 @@ def test_negative_zero_is_kept(name):
             kernel_of(name, "value", dtype), zeros, np.empty_like(zeros), parameters=parameters
         )
         want = on_numpy.value(rf.get(name).rule, zeros, parameters)
-        assert kernel_points.same_bits(got, want)
+        nothing = want == 0
+        assert kernel_points.same_bits(got[nothing], want[nothing])
+        assert kernel_points.ulps(got, want.astype(np.float64)).max() <= 8
 
 
 @pytest.mark.parametrize("name", [*EXP_LIKE, "relu", "sine"])

@@ -15,12 +15,27 @@ from importlib.util import find_spec
 from typing import Any
 
 from rectifier.activation import Activation
-from rectifier.catalog import along_axis, bounded, exponential, plain, rectified, self_gated, smooth
+from rectifier.catalog import (
+    algebraic,
+    along_axis,
+    bounded,
+    exponential,
+    gelus,
+    nested,
+    normal,
+    plain,
+    quadratic,
+    rectified,
+    self_gated,
+    shrinks,
+    smooth,
+)
 from rectifier.catalog.formulas import activation_from_formula, refuse_undefined_at
 from rectifier.errors import FormulaError, InputError, UnknownName
 from rectifier.expression import Formula, read_call
 
 _FAMILIES = (plain, rectified, exponential, self_gated, smooth, bounded, along_axis)
+_FAMILIES += (algebraic, gelus, nested, normal, quadratic, shrinks)
 _ENTRIES: dict[str, Activation] = {}
 _SPELLINGS: dict[str, str] = {}
 

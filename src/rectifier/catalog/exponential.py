@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from rectifier.activation import Activation, Facts, Parameter, Peer
-from rectifier.ops.words import exp, expm1, inf, ones_like, where, zeros_like
+from rectifier.ops.words import (
+    exp,
+    expm1,
+    inf,
+    ones_like,
+    product,
+    sigmoid,
+    where,
+    zeros_like,
+)
 
 
 def _not_above_zero(x: Any) -> Any:
@@ -153,4 +162,75 @@ EXPONENTIAL = Activation(
         Peer("jax.numpy.exp", "exponential"),
         Peer("onnx.Exp", "exponential"),
     ),
+)
+
+
+def _elish_formula(x: Any) -> Any:
+    return where(x > 0, x, exp(x) - 1) / (1 + exp(-x))
+
+
+def _elish_value(x: Any) -> Any:
+    return where(x > 0, x, expm1(_not_above_zero(x))) * sigmoid(x)
+
+
+def _elish_derivative(x: Any) -> Any:
+    below = _not_above_zero(x)
+    falling = exp(below) + expm1(below) * sigmoid(-below)
+    above = where(x > 0, x, zeros_like(x))
+    return sigmoid(x) * where(x > 0, 1 + product(above, sigmoid(-above)), falling)
+
+
+_BASIRAT = "Basirat and Roth 2018, The quest for the golden activation function"
+
+ELISH = Activation(
+    "elish",
+    formula=_elish_formula,
+    value=_elish_value,
+    derivative=_elish_derivative,
+    facts=Facts(
+        "non-linear",
+        range=(-0.1715728752538099, inf),
+        attained=(True, False),
+        monotone=False,
+        smoothness=1,
+        lipschitz=1.0998393201288669,
+    ),
+    summary="ELU times the sigmoid: SiLU on the right, returning to zero on the left.",
+    paper=_BASIRAT,
+)
+
+
+def _hard_elish_formula(x: Any) -> Any:
+    gate = where(x > -1, where(x < 1, (x + 1) / 2, 1), 0)
+    return where(x > 0, x, exp(x) - 1) * gate
+
+
+def _hard_elish_value(x: Any) -> Any:
+    left = expm1(_not_above_zero(x)) * (x + 1) / 2
+    below = where(x <= -1, zeros_like(x), left)
+    return where(x >= 1, x, where(x > 0, x * (x + 1) / 2, below))
+
+
+def _hard_elish_derivative(x: Any) -> Any:
+    u = _not_above_zero(x)
+    left = where(x <= -1, zeros_like(x), (exp(u) * (u + 1) + expm1(u)) / 2)
+    return where(x >= 1, ones_like(x), where(x > 0, x + 0.5, left))
+
+
+HARD_ELISH = Activation(
+    "hard_elish",
+    formula=_hard_elish_formula,
+    value=_hard_elish_value,
+    derivative=_hard_elish_derivative,
+    facts=Facts(
+        "non-linear",
+        range=(-0.099673151528742618, inf),
+        attained=(True, False),
+        monotone=False,
+        smoothness=0,
+        kinks=(-1.0, 1.0),
+        lipschitz=1.5,
+    ),
+    summary="ELiSH with a ramp from -1 to 1 in place of the sigmoid.",
+    paper=_BASIRAT,
 )

@@ -175,3 +175,70 @@ SINE = Activation(
         Peer("onnx.Sin", "sine"),
     ),
 )
+
+
+def _snake_formula(x: Any, frequency: Any) -> Any:
+    return x + sin(frequency * x) ** 2 / frequency
+
+
+def _snake_value(x: Any, frequency: Any) -> Any:
+    wave = sin(frequency * x)
+    return where(absolute(x) < inf, x + wave * wave / frequency, x)
+
+
+def _snake_derivative(x: Any, frequency: Any) -> Any:
+    # 1 + sin(2u) as a square: it is never below zero, and loses half as many digits near it
+    root = sin(frequency * x) + cos(frequency * x)
+    return root * root
+
+
+SNAKE = Activation(
+    "snake",
+    formula=_snake_formula,
+    value=_snake_value,
+    derivative=_snake_derivative,
+    parameters=(
+        Parameter(
+            "frequency",
+            1.0,
+            low=0.0,
+            positive=True,
+            aliases=("a",),
+            meaning="radians for each unit of x",
+            symbol="a",
+            neutral=1.0,
+        ),
+    ),
+    facts=Facts("non-linear", range=(-inf, inf), lipschitz=2.0),
+    summary="A line with a ripple, for periodic data; its slope has no limit, so NaN at infinity.",
+    paper="Liu, Hartwig and Ueda 2020, Neural networks fail to learn periodic functions and how to "
+    "fix it",
+)
+
+
+def _sqrt_softplus_formula(x: Any) -> Any:
+    return sqrt(log(1 + exp(x)))
+
+
+def _sqrt_softplus_value(x: Any) -> Any:
+    # Below -40 log(1 + exp(x)) is exp(x) to the last digit, and its root does not underflow.
+    u = maximum(x, -40.0)
+    root = sqrt(maximum(u, 0.0) + log1p(exp(-absolute(u))))
+    return where(x < -40, exp(x / 2), root)
+
+
+def _sqrt_softplus_derivative(x: Any) -> Any:
+    u = maximum(x, -40.0)
+    root = sqrt(maximum(u, 0.0) + log1p(exp(-absolute(u))))
+    return where(x < -40, exp(x / 2) / 2, sigmoid(u) / (2 * root))
+
+
+SQRT_SOFTPLUS = Activation(
+    "sqrt_softplus",
+    formula=_sqrt_softplus_formula,
+    value=_sqrt_softplus_value,
+    derivative=_sqrt_softplus_derivative,
+    facts=Facts("non-linear", range=(0.0, inf), lipschitz=0.31908634316947574047),
+    summary="The square root of softplus; scores the experts in a router.",
+    paper="the sqrtsoftplus of Hugging Face's transformers, in the router of DeepSeek-V4",
+)

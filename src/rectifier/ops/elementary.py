@@ -225,7 +225,10 @@ class Elementary:
         else:
             lost = x - (u - 1.0)  # above 1 it is less than the digits that count
         k, f, exponent = self._split(u)
-        f = self.fused(lost, ((_BIAS << _MANTISSA) - exponent).number(), f)
+        scale = ((_BIAS << _MANTISSA) - exponent).number()
+        if self._long:  # from 2^1023.5 on these bits are no number; nothing is lost there
+            scale = self.where(u < 2.0**1000, scale, 0.0)
+        f = self.fused(lost, scale, f)
         result = self.with_sign(self._log_of_product(k, f), x)  # for -0.0
         result = self.where(x < _INFINITY, result, x)
         if x.positive:

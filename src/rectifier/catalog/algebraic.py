@@ -133,7 +133,7 @@ ARCTAN = Activation(
     summary="The angle whose tangent is the input; flattens more slowly than tanh.",
     paper="the inverse tangent; one of the sigmoids of Cybenko 1989, Approximation by "
     "superpositions of a sigmoidal function",
-    aliases=("atan", "arc_tangent"),
+    aliases=("atan",),
     peers=(
         Peer("numpy.arctan", "arctan"),
         Peer("torch.arctan", "arctan"),

@@ -12,7 +12,6 @@ from rectifier.ops.words import (
     inf,
     log,
     log1p,
-    maximum,
     minimum,
     normal_cdf,
     normal_density,
@@ -20,6 +19,8 @@ from rectifier.ops.words import (
     sigmoid,
     sqrt,
     tanh,
+    where,
+    zeros_like,
 )
 
 
@@ -88,7 +89,8 @@ TELU = Activation(
 
 
 def _softplus(x: Any) -> Any:
-    return maximum(x, 0.0) + log1p(exp(-absolute(x)))
+    # the branch x <= 0 at 0 in both terms, so that the second derivative is right there
+    return where(x > 0, x, zeros_like(x)) + log1p(exp(where(x > 0, -x, x)))
 
 
 def _serf_formula(x: Any) -> Any:

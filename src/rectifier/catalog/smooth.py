@@ -19,6 +19,7 @@ from rectifier.ops.words import (
     sin,
     sqrt,
     where,
+    zeros_like,
 )
 
 
@@ -220,17 +221,18 @@ def _sqrt_softplus_formula(x: Any) -> Any:
     return sqrt(log(1 + exp(x)))
 
 
+def _root_of_softplus(u: Any) -> Any:
+    return sqrt(where(u > 0, u, zeros_like(u)) + log1p(exp(where(u > 0, -u, u))))
+
+
 def _sqrt_softplus_value(x: Any) -> Any:
     # Below -40 log(1 + exp(x)) is exp(x) to the last digit, and its root does not underflow.
-    u = maximum(x, -40.0)
-    root = sqrt(maximum(u, 0.0) + log1p(exp(-absolute(u))))
-    return where(x < -40, exp(x / 2), root)
+    return where(x < -40, exp(minimum(x, 0.0) / 2), _root_of_softplus(maximum(x, -40.0)))
 
 
 def _sqrt_softplus_derivative(x: Any) -> Any:
     u = maximum(x, -40.0)
-    root = sqrt(maximum(u, 0.0) + log1p(exp(-absolute(u))))
-    return where(x < -40, exp(x / 2) / 2, sigmoid(u) / (2 * root))
+    return where(x < -40, exp(minimum(x, 0.0) / 2) / 2, sigmoid(u) / (2 * _root_of_softplus(u)))
 
 
 SQRT_SOFTPLUS = Activation(

@@ -34,8 +34,10 @@ from rectifier.catalog.formulas import activation_from_formula, refuse_undefined
 from rectifier.errors import FormulaError, InputError, UnknownName
 from rectifier.expression import Formula, read_call
 
-_FAMILIES = (plain, rectified, exponential, self_gated, smooth, bounded, along_axis)
-_FAMILIES += (algebraic, gelus, nested, normal, quadratic, shrinks)
+_FAMILIES = (
+    *(plain, rectified, exponential, self_gated, smooth, bounded, along_axis),
+    *(algebraic, gelus, nested, normal, quadratic, shrinks),
+)
 _ENTRIES: dict[str, Activation] = {}
 _SPELLINGS: dict[str, str] = {}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,6 +80,7 @@ def compare(
     target: str | None = None,
     *,
     train: Train | None = None,
+    build: Callable[..., Any] | None = None,
     drop: Sequence[str] = (),
     task: str | None = None,
     define: Mapping[str, str] | None = None,
@@ -96,6 +97,9 @@ def compare(
         train: instead of data: training code of your own, any function
             ``g(activation, learning_rate, seed)`` that gives ``(validation_score, test_score)``;
             see :func:`rectifier.study.own.training.study_training` and docs/own-network.md.
+        build: network of your own, a function ``f(activation)`` or
+            ``f(activation, inputs, outputs)`` that gives a Keras model;
+            see :mod:`rectifier.study.own.network` and docs/own-network.md.
         drop: columns to leave out.
         task: ``"classification"`` or ``"regression"``, over what the target looks like.
         define: name and formula of further candidates, ``{"tanhexp": "x * tanh(exp(x))"}``.
@@ -113,9 +117,14 @@ def compare(
     if defined:
         chosen = replace(chosen, activations=(*(chosen.activations or CANDIDATES), *defined))
     if train is not None:
-        _refuse_beside_train(data, settings, target=target, drop=drop, task=task)
+        about = {"target": target, "drop": drop, "task": task, "build": build}
+        _refuse_beside_train(data, settings, **about)
     elif data is None:
         raise InputError("compare needs data (a path, frame or arrays) or train= (a function)")
+    if build is not None:
+        from rectifier.study.own.training import name_of
+
+        chosen = replace(chosen, network=":".join(name_of(build).rsplit(".", 1)))
     table = None if train is not None else load(data, target, drop=drop, task=task)
     folder = None if out is None else usable_folder(Path(out))
     if table is None:
@@ -123,11 +132,20 @@ def compare(
 
         outcome = study_training(train, chosen, folder, listener, command)  # type: ignore[arg-type]
     else:
-        outcome = study(table, chosen, folder, listener, command)
+        outcome = study(table, chosen, folder, listener, command, build or own_build(chosen))
     done = Study(outcome, folder)
     if folder is not None:
         keep_outcome(folder, done)
     return done
+
+
+def own_build(settings: Settings) -> Callable[..., Any] | None:
+    """The function that ``network="my.py:function"`` names; None for a built-in network."""
+    if ":" not in settings.network:
+        return None
+    from rectifier.study.own.network import load_build
+
+    return load_build(settings.network)
 
 
 def _refuse_beside_train(data: Any, settings: Mapping[str, Any], **about_data: Any) -> None:

@@ -53,7 +53,9 @@ def compare(
     ] = None,
     drop: Drop = None,
     task: Task = None,
-    network: Annotated[str, typer.Option(help="Kind of network: mlp.")] = "mlp",
+    network: Annotated[
+        str, typer.Option(help="mlp, or your own: my.py:function, a Keras model of an activation.")
+    ] = "mlp",
     hidden: Annotated[str, typer.Option(help="Units of each hidden layer.")] = "64,64",
     epochs: Annotated[int, typer.Option(help="At most so many; training stops early.")] = 100,
     patience: Annotated[int, typer.Option(help="Epochs without improvement before it stops.")] = 20,
@@ -81,7 +83,7 @@ def compare(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdict only.")] = False,
 ) -> None:
     """Train one network with every activation; say which to use, or that it does not matter."""
-    from rectifier.choose import Study, default_folder, keep_outcome, usable_folder
+    from rectifier.choose import Study, default_folder, keep_outcome, own_build, usable_folder
     from rectifier.report import terminal
     from rectifier.report.progress import StudyProgress, interruptible
     from rectifier.study import Settings, load, study
@@ -115,7 +117,9 @@ def compare(
     folder = out or default_folder(table.name, table.target)
     console = _console(quiet or as_json)
     with interruptible(StudyProgress(console)) as listener:
-        done = Study(study(table, settings, usable_folder(folder), listener, _command()), folder)
+        build = own_build(settings)
+        outcome = study(table, settings, usable_folder(folder), listener, _command(), build)
+        done = Study(outcome, folder)
         keep_outcome(folder, done)
     if as_json:
         print(json.dumps(done.verdict, ensure_ascii=False, allow_nan=False))

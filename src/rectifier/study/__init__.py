@@ -16,7 +16,7 @@ What comes out is an :class:`Outcome`, plain data that a report can be drawn fro
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -94,6 +94,7 @@ def study(
     folder: Path | None = None,
     listener: Listener | None = None,
     command: str = "",
+    build: Callable[..., Any] | None = None,
 ) -> Outcome:
     """The main job, from a loaded table to an outcome.
 
@@ -104,6 +105,8 @@ def study(
             nothing.
         listener: is told what happens.
         command: how to do it again, for the report.
+        build: makes the Keras model that is trained, see :mod:`rectifier.study.own.network`;
+            None trains the built-in network.
 
     Raises:
         InputError: something the user can mend, in one line.
@@ -118,6 +121,11 @@ def study(
         get_metric(settings.metric, table.task) if settings.metric else default_metric(table.task)
     )
     settings = replace(settings, metric=metric.name).checked()
+    code = {}
+    if build is not None:
+        from rectifier.study.own.training import fingerprint_of
+
+        code = {"code of the network": fingerprint_of(build)}
     journal = Journal(folder)
     team = None
     try:
@@ -125,22 +133,24 @@ def study(
         if journal.salvaged:
             listener.say(journal.salvaged)
         journal.claim(
-            settings.identity(f"{table.source}, {table.target}", table.fingerprint),
+            settings.identity(f"{table.source}, {table.target}", table.fingerprint) | code,
             {a: catalog.get(a).text for a in settings.activations},
         )
         listener.say("inspecting the table")
         inspection = inspect(table, seed=settings.seed)
-        team = Team(table, settings, journal, listener)
+        team = Team(table, settings, journal, listener, build)
         asked = settings
         settings, rows = fit_budget(asked, table.rows, journal, team, listener, began)
         if rows < table.rows:
             team.dismiss()
             table = sample(table, rows, settings.seed)
-            team = Team(table, asked, journal, listener)
+            team = Team(table, asked, journal, listener, build)
 
         runs, chosen = search_and_confirm(team, settings, journal)
         tested = [split.test for split in splits(table, "confirm", settings.seeds, settings.seed)]
         facts = {"command": command, "inputs": journal.recall("inputs")}
+        if build is not None:
+            facts |= {name: journal.recall(name) for name in ("architecture", "trained")}
         return judge(table, settings, metric, inspection, runs, chosen, tested, facts)
     finally:
         if team is not None:
@@ -187,9 +197,14 @@ class Team:
     """The engine, hired when there is something left to train, and its journal."""
 
     def __init__(
-        self, table: Table, settings: Settings, journal: Journal, listener: Listener
+        self,
+        table: Table,
+        settings: Settings,
+        journal: Journal,
+        listener: Listener,
+        build: Callable[..., Any] | None = None,
     ) -> None:
-        self._table, self._settings = table, settings
+        self._table, self._settings, self._build = table, settings, build
         self._journal, self._listener = journal, listener
         counts = [len(settings.learning_rates) * settings.tune_seeds, settings.seeds]
         # With a budget, seeds and rates may be cut: as many lanes as the fewest seeds fill.
@@ -211,6 +226,13 @@ class Team:
                     "confirm": splits(self._table, "confirm", settings.seeds, seed),
                 },
             )
+            if self._build is not None:
+                from rectifier.study.own.network import KerasEngine
+
+                own = KerasEngine(problem, settings, self.lanes, self._build)
+                self._engine = own
+                self._journal.remember(inputs=own.inputs, architecture=own.architecture)
+                return own
             self._engine = _engine(settings.engine)(problem, settings, self.lanes)
             self._journal.remember(inputs=self._engine.network.inputs)
         return self._engine
@@ -242,5 +264,15 @@ class Team:
 
         for runs in self._hire().run(missing, beat, epochs):
             self._journal.add(runs)
+            self._say_how()
             done += len(runs)
             self._listener.progress(f"{phase} {runs[0].activation}", done, total)
+
+    def _say_how(self) -> None:
+        """Once it is known, whether a network of the user's own is trained side by side."""
+        if self._build is None or self._journal.recall("trained"):
+            return
+        why = self._engine.why_apart
+        trained = f"one by one: {why}" if why else "side by side"
+        self._journal.remember(trained=trained)
+        self._listener.say(f"runs of this network are trained {trained}")

@@ -96,7 +96,8 @@ class Settings:
                 raise InputError(f"a learning rate must be a positive number, got {rate!r}")
         if self.budget is not None and not 0 < self.budget < math.inf:
             raise InputError(f"budget must be a positive time, got {self.budget!r}")
-        _check_choice("network", self.network, NETWORKS)
+        if ":" not in self.network:  # module:function is a network of one's own
+            _check_choice("network", self.network, NETWORKS)
         _check_choice("engine", self.engine, ENGINES)
         if self.address is not None and self.engine != "ray":
             raise InputError(f"address {self.address!r} is a Ray cluster's; add --engine ray")

@@ -134,7 +134,9 @@ def _training(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
         return [("network", settings["network"])]
     optimizer = settings.get("optimizer", "adam")
     hidden = "–".join(map(str, settings.get("hidden") or ()))
+    trained = settings.get("trained")
     return [
+        *([("runs were trained", trained)] if trained else []),
         ("network", f"{settings['network']}, {hidden} hidden" if hidden else settings["network"]),
         ("optimizer", f"{optimizer}, batches of {settings['batch_size']}"),
         ("epochs", f"at most {settings['epochs']}, patience {settings['patience']}"),

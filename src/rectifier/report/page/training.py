@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from markupsafe import Markup
 
 from rectifier.report import charts
@@ -55,7 +56,8 @@ def learning_section(verdict: Mapping[str, Any], runs: Sequence[Run]) -> dict[st
 
 
 def dead_section(verdict: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, Any]:
-    bands = charts_epochs.bands(runs, charts_epochs.DEAD)
+    measured = [run for run in runs if not np.isnan(run.curves[charts_epochs.DEAD]).all()]
+    bands = charts_epochs.bands(measured, charts_epochs.DEAD)
     special = verdict["recommended"], verdict["baseline"]
 
     def draw(width: int) -> Any | None:
@@ -75,6 +77,8 @@ def dead_section(verdict: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, A
 
 def _worst(verdict: Mapping[str, Any]) -> str:
     """Who has most dead units at the best epoch, as a sentence."""
+    if all(entry["dead_fraction"] is None for entry in verdict["table"]):
+        return "It was not measured: the network's layers are not Rectifier's own."
     rows = [entry for entry in verdict["table"] if (entry["dead_fraction"] or 0) >= 0.005]
     if not rows:
         return "At its best epoch no activation had dead units to speak of."

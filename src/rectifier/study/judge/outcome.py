@@ -71,6 +71,7 @@ def judge(
         settings=_settings(table, settings, runs, facts),
         cost={name: plainness(name) for name in names},
         method=settings.interval,
+        linear=":" not in settings.network,  # of another's network nothing is known
     )
     return Outcome(
         verdict, list(runs), inspection.to_dict(), variation_shares(runs, settings, metric)
@@ -135,6 +136,7 @@ def _settings(
     return {
         **facts,
         **asdict(settings),
+        **({"hidden": []} if ":" in settings.network else {}),
         "outputs": max(1, len(table.classes)),
         "optimizer": "adam",
         "folds": FOLDS,

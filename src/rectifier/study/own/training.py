@@ -87,9 +87,12 @@ def study_training(
     metric = get_metric(settings.metric or "score", OWN)
     # The code's own epochs are not ours to cut: a budget cuts seeds and rates.
     settings = replace(settings, metric=metric.name, epochs=1).checked()
-    name, code = _name(train), _fingerprint(train)
+    name, code = name_of(train), fingerprint_of(train)
     journal = Journal(folder)
     try:
+        journal.reserve()
+        if journal.salvaged:
+            listener.say(journal.salvaged)
         journal.claim(
             {"training code": name, "content": code, "metric": metric.name, "seed": settings.seed},
             {a: catalog.get(a).text for a in settings.activations},
@@ -113,6 +116,8 @@ class _Trainers(Team):
     ) -> None:
         self._settings, self._journal, self._listener = settings, journal, listener
         self._engine = engine
+
+        self._build = None
 
     def _hire(self) -> Any:
         return self._engine
@@ -262,7 +267,7 @@ def _number(value: Any, where: str, metric: Metric) -> float:
     return number
 
 
-def _name(train: Train) -> str:
+def name_of(train: Callable[..., Any]) -> str:
     """``module.function``, or what else tells one piece of training code from another."""
     named = inspect.unwrap(train)
     module = getattr(named, "__module__", None) or type(train).__module__
@@ -270,7 +275,7 @@ def _name(train: Train) -> str:
     return f"{module}.{name}"
 
 
-def _fingerprint(train: Train) -> str:
+def fingerprint_of(train: Callable[..., Any]) -> str:
     """sha256 of the function's own code, less its comments and layout; of its name if unknown.
 
     Runs of a function that has changed must not be mixed with older ones. What it calls is not
@@ -280,7 +285,7 @@ def _fingerprint(train: Train) -> str:
         source = textwrap.dedent(inspect.getsource(inspect.unwrap(train)))
         text = ast.dump(ast.parse(source))
     except (OSError, TypeError):
-        text = _name(train)
+        text = name_of(train)
     except SyntaxError:  # a lambda in the middle of an expression
         text = source
     return hashlib.sha256(text.encode()).hexdigest()

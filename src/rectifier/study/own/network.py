@@ -1,0 +1,208 @@
+"""Studies of a Keras network that is not ours: ``rf.compare(data, build=f)``.
+
+``f(activation)`` or ``f(activation, inputs, outputs)`` returns a Keras model whose last layer gives
+logits or a value. On Keras' JAX backend the runs of a task are trained side by side, through the
+model's stateless call; elsewhere, and where a layer does not allow that, one by one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rectifier import catalog
+from rectifier.errors import InputError
+from rectifier.study.journal import Run
+from rectifier.study.load.read import one_line
+from rectifier.study.plan import RunKey, Task, batch_order, fewest_fit_rows, generator
+from rectifier.study.settings import Settings
+from rectifier.study.train.engine import Beat, Speed
+from rectifier.study.train.problem import Problem
+
+Build = Callable[..., Any]
+
+
+def load_build(text: str) -> Build:
+    """The function of ``my.py:function`` or ``package.module:function``, which is imported.
+
+    Raises:
+        InputError: no such file, module or function, or it fails to import.
+    """
+    where, _, name = text.rpartition(":")
+    try:
+        if where.endswith(".py"):
+            spec = importlib.util.spec_from_file_location(Path(where).stem, Path(where))
+            if spec is None or spec.loader is None or not Path(where).is_file():
+                raise InputError(f"--network {text}: there is no file {where}")
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+        else:
+            sys.path.insert(0, "")
+            try:
+                module = importlib.import_module(where)
+            finally:
+                sys.path.remove("")
+    except InputError:
+        raise
+    except Exception as error:
+        told = f"{type(error).__name__}: {one_line(error)}"
+        raise InputError(f"--network {text}: {where} cannot be imported: {told}") from error
+    found = getattr(module, name, None)
+    if not callable(found):
+        raise InputError(f"--network {text}: {where} has no function {name!r}")
+    return found
+
+
+class KerasEngine:
+    """Trains the models that ``build`` makes; the engine of a study with a network of one's own.
+
+    Args:
+        problem: the table in numbers, with the splits of every phase.
+        settings: checked.
+        lanes: runs a task has at most.
+        build: ``f(activation)`` or ``f(activation, inputs, outputs)``: ``inputs`` is the shape of
+            one row, ``(columns,)`` or ``(height, width, channels)``; ``outputs`` the number of
+            classes, or 1.
+    """
+
+    def __init__(self, problem: Problem, settings: Settings, lanes: int, build: Build) -> None:
+        self.problem, self.settings, self.lanes, self._build = problem, settings, lanes, build
+        images = problem.table.images
+        columns = problem.features.matrix.shape[2]
+        self.shape = (columns,) if images is None else images.shape[1:]
+        self.inputs = columns
+        fit = fewest_fit_rows(problem.table.rows)
+        self.batch_size = min(settings.batch_size, fit)
+        self.steps = fit // self.batch_size
+        self.why_apart = ""
+        self._programs: dict[str, Any] = {}
+        try:
+            given = len(inspect.signature(build).parameters)
+        except (TypeError, ValueError):
+            given = 1
+        self._arguments = (self.shape, problem.outputs) if given >= 3 else ()
+        model = self.model(RunKey("tune", settings.baseline, 1.0, 0))
+        self.architecture = (
+            f"{getattr(build, '__name__', 'a function')} of one's own, a Keras model of "
+            f"{len(model.layers)} layers with {model.count_params():,} weights"
+        )
+
+    def model(self, key: RunKey) -> Any:
+        """A new model with the initial weights of this run's seed, built and checked."""
+        import keras
+
+        rng = generator(self.settings.seed, key.phase, "weights", key.seed)
+        keras.utils.set_random_seed(int(rng.integers(2**31)))
+        try:
+            model = self._build(catalog.get(key.activation), *self._arguments)
+            if not isinstance(model, keras.Model):
+                raise TypeError(f"it gave {type(model).__name__}, which is not a Keras model")
+            if not model.built:
+                model.build((None, *self.shape))
+            outputs = model.compute_output_shape((None, *self.shape))
+        except Exception as error:
+            told = f"{type(error).__name__}: {one_line(error)}"
+            raise InputError(
+                f"the network with {key.activation} cannot be built: {told}"
+            ) from error
+        if tuple(outputs) != (None, self.problem.outputs):
+            raise InputError(
+                f"the network gives outputs of shape {tuple(outputs)}, but this table needs "
+                f"(None, {self.problem.outputs}): logits of the classes, or one value"
+            )
+        return model
+
+    def speed(self) -> Speed:
+        """A trial of one epoch with the baseline, which is thrown away."""
+        name = self.settings.baseline
+        rate = self.settings.learning_rates[0]
+        trial = Task(name, tuple(RunKey("tune", name, rate, 0) for _ in range(self.lanes)))
+        spans = []
+        for epochs in (1, 2):
+            began = time.perf_counter()
+            list(self.run([trial], epochs=epochs))
+            spans.append(time.perf_counter() - began)
+        epoch = max(spans[1] - spans[0], spans[1] / 10)
+        return Speed(max(spans[1] - 2 * epoch, 0.0), epoch, 1)
+
+    def run(
+        self,
+        tasks: Sequence[Task],
+        beat: Beat = lambda doing, share: None,
+        epochs: int | None = None,
+    ) -> Iterator[list[Run]]:
+        """Trains the tasks in order; yields the runs of each."""
+        for task in tasks:
+            began = time.perf_counter()
+            results = self._train(task, beat, epochs or self.settings.epochs)
+            each = (time.perf_counter() - began) / len(task.runs)
+            pairs = zip(task.runs, results, strict=True)
+            yield [self._finished(key, result, each) for key, result in pairs]
+
+    def _train(self, task: Task, beat: Beat, epochs: int) -> list[Any]:
+        import keras
+
+        from rectifier.study.own import keras_lanes, keras_single
+
+        models = [self.model(key) for key in task.runs]
+        if keras.backend.backend() != "jax":
+            self.why_apart = f"Keras runs on {keras.backend.backend()}"
+        elif models[0].compiled:
+            self.why_apart = "the model is compiled with an optimizer of its own"
+        if not self.why_apart:
+            try:
+                return keras_lanes.train(self, task, models, beat, epochs)
+            except (TypeError, ValueError, NotImplementedError) as error:
+                self.why_apart = f"vmap failed: {type(error).__name__}: {one_line(error)}"[:200]
+                models = [self.model(key) for key in task.runs]
+        pairs = zip(task.runs, models, strict=True)
+        return [keras_single.train(self, key, model, beat, epochs) for key, model in pairs]
+
+    # -- what both ways of training need ------------------------------------------------------
+
+    def place(self, key: RunKey) -> int:
+        return self.problem.position(key.phase, key.seed)
+
+    def order(self, key: RunKey, epoch: int) -> np.ndarray:
+        """[steps, batch] row numbers, the same as for the built-in network."""
+        fit = self.problem.splits(key.phase)[key.seed].fit
+        visited = batch_order(self.settings, key.phase, key.seed, fit, epoch)
+        return visited[: self.steps * self.batch_size].reshape(self.steps, self.batch_size)
+
+    def judged(self, key: RunKey) -> np.ndarray:
+        split = self.problem.splits(key.phase)[key.seed]
+        return split.test if key.phase == "confirm" else split.validation
+
+    def _finished(self, key: RunKey, result: Any, seconds: float) -> Run:
+        """``result``: outputs on the judged rows; curves [2, epochs], training and validation
+        loss; the best epoch counted from 1, or 0 for none; whether the run diverged."""
+        outputs, curves, best, diverged = result
+        rows = self.judged(key)
+        contributions = self.problem.contributions(rows, outputs, self.place(key))
+        unknown = np.full((1, curves.shape[1]), np.nan)
+        return Run(
+            phase=key.phase,
+            activation=key.activation,
+            learning_rate=key.learning_rate,
+            seed=key.seed,
+            score=float(contributions.mean()),
+            validation_loss=float(curves[1, best - 1]) if best else math.inf,
+            diverged=diverged,
+            epochs_to_best=best,
+            epochs_run=curves.shape[1],
+            dead_fraction=math.nan,
+            sparsity=math.nan,
+            gradient_ratio=math.nan,
+            seconds=seconds,
+            curves=np.concatenate([curves, unknown]).astype(np.float32),
+            contributions=contributions if key.phase == "confirm" else contributions[:0],
+        )

@@ -83,7 +83,7 @@ def test_equality_is_of_name_and_numbers():
     assert rf.leaky_relu != rf.get("leaky_relu(0.02)")
     assert rf.relu != rf.get("relu6")
     assert rf.relu != "relu"
-    assert len({rf.get("swish"), rf.silu, rf.get("SiLU")}) == 1
+    assert len({rf.get("sigmoid_linear_unit"), rf.silu, rf.get("SiLU")}) == 1
     assert str(rf.get("elu", alpha=-0.0)) == "elu(alpha=0)"
     assert math.copysign(1, rf.get("elu", alpha=-0.0).parameters["alpha"]) == 1
 

@@ -26,7 +26,7 @@ ROOMS: dict[str, set[str]] = {
     "kernels": {"errors", "ops"},
     "dispatch": {"errors", "kernels", "ops"},
     "facts": {"errors"},
-    "textbook": {"ops"},
+    "textbook": {"facts", "ops"},
     "trees": {"errors", "ops"},
     "expression": {"errors", "ops", "trees"},
     "activation": {"dispatch", "errors", "facts", "ops", "textbook"},

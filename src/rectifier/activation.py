@@ -10,11 +10,12 @@ from types import MappingProxyType
 from typing import Any
 
 from rectifier import dispatch, textbook
-from rectifier.errors import ParameterError, nearest
-from rectifier.facts import Facts, Kind, Parameter, Peer, number_text
+from rectifier.errors import InputError, ParameterError, nearest
+from rectifier.facts import Facts, Kind, Parameter, Peer, Shape, number_text
+from rectifier.ops.inputs import halves
 from rectifier.ops.rule import Rule
 
-__all__ = ["Activation", "Facts", "Kind", "Parameter", "Peer"]
+__all__ = ["Activation", "Facts", "Kind", "Parameter", "Peer", "Shape"]
 
 
 class Activation:
@@ -37,7 +38,11 @@ class Activation:
         aliases: other spellings (case, ``-`` and ``_`` never matter).
         flags: frameworks' flags that choose another activation, e.g.
             ``{"approximate": {"tanh": "gelu_tanh"}}``; an empty text stays with this one.
-        elementwise: False for functions along an axis.
+        kind: what it takes and gives. ``elementwise``: the shape of ``x``. ``gated``: two inputs
+            ``a`` and ``b`` of one shape, or the halves of one along an axis; ``formula``,
+            ``value`` and ``derivative`` (by ``a``) take ``(a, b)``. ``along_axis``: the shape of
+            ``x``, every output made of a whole row. ``reshaping``: another length along the axis.
+        gate_derivative: of a gated one, the derivative by ``b``.
         peers: what the frameworks call it.
         paper: where it comes from.
         rules: for code that depends on the parameters' values beyond its arguments: makes the
@@ -60,7 +65,8 @@ class Activation:
         parameters: tuple[Parameter, ...] = (),
         aliases: tuple[str, ...] = (),
         flags: Mapping[str, Mapping[Any, str]] = MappingProxyType({}),
-        elementwise: bool = True,
+        kind: Shape = "elementwise",
+        gate_derivative: Callable[..., Any] | None = None,
         peers: tuple[Peer, ...] = (),
         rules: Callable[..., Rule] | None = None,
         constants: Mapping[str, str] = MappingProxyType({}),
@@ -75,7 +81,12 @@ class Activation:
         self.peers = peers
         self.constants = constants
         self.text = text
-        self.rule = Rule(value, derivative, elementwise)
+        self.kind = kind
+        if kind == "gated":
+            self.rule = Rule(value, derivative, partials=(gate_derivative,))
+        else:
+            partials = tuple(p.derivative for p in parameters)
+            self.rule = Rule(value, derivative, kind, partials if any(partials) else ())
         self._formula = formula
         self._facts = facts
         self._rules = rules
@@ -148,21 +159,68 @@ class Activation:
 
         Args:
             x: float, or floating-point array of any shape.
-            out: NumPy array of the same shape and dtype that receives the result; may be ``x``.
-            *args, **parameters: parameter values for this call only.
+            out: NumPy array of the result's shape and dtype that receives it; may be ``x``.
+            *args, **parameters: parameter values for this call only. A gated activation takes
+                its second input first, ``act(a, b)``; without it, ``x`` is split in halves.
         """
+        if self.kind == "gated":
+            a, b, _ = self._two_inputs(x, args, parameters)
+            return dispatch.value(self.rule, a, (b,), out)
         values = self._bound(args, parameters)
         return dispatch.value(self._rule_at(values), x, values, out)
 
-    def derivative(self, x: Any, /, *args: Any, out: Any = None, **parameters: Any) -> Any:
+    def derivative(
+        self, x: Any, /, *args: Any, out: Any = None, wrt: str | None = None, **parameters: Any
+    ) -> Any:
         """f'(x), of the shape of ``x``; along an axis: the Jacobian, ``x.shape + (n,)``.
+
+        Of a gated activation both partial derivatives: as a pair for ``derivative(a, b)``, side
+        by side in the shape of ``x`` for halves. Of one that changes the shape: what each output
+        owes to the input it was made of, in the longer of the two shapes.
+
+        Args:
+            wrt: a parameter that has a derivative (the learnable ones do): df/dparameter at every
+                element, in the shape of ``x``.
 
         At a kink it is the derivative of the branch that the formula takes there, in every
         library alike. Formulas take the outer branch: ``relu'(0) = 0``, ``relu6'(6) = 0``,
         ``leaky_relu'(0) = negative_slope``, ``hard_tanh'(±1) = 0``, ``hard_swish'(3) = 1``.
         """
+        if self.kind == "gated":
+            a, b, axis = self._two_inputs(x, args, parameters)
+            by_a = dispatch.derivative(self.rule, a, (b,))
+            by_b = dispatch.derivative(self.rule, a, (b,), by=1)
+            return (by_a, by_b) if axis is None else dispatch.concatenate(by_a, by_b, axis)
         values = self._bound(args, parameters)
-        return dispatch.derivative(self._rule_at(values), x, values, out)
+        by = 0 if wrt is None else self._place_of(wrt)
+        return dispatch.derivative(self._rule_at(values), x, values, out, by)
+
+    def _two_inputs(
+        self, x: Any, args: tuple[Any, ...], parameters: Mapping[str, Any]
+    ) -> tuple[Any, Any, int | None]:
+        """Both inputs, and the axis that was halved for them (None: they came as two)."""
+        if args and (hasattr(args[0], "shape") or isinstance(x, (int, float))):
+            second, *args_left = args
+            self._bound(tuple(args_left), parameters)
+            mine, other = (getattr(v, "dtype", float) for v in (x, second))
+            if mine != other or getattr(x, "shape", ()) != getattr(second, "shape", ()):
+                raise InputError(
+                    f"{self.name} takes two inputs of one shape and dtype, got "
+                    f"{_described(x)} and {_described(second)}"
+                )
+            return x, second, None
+        (axis,) = self._bound(args, parameters)
+        if not hasattr(x, "shape"):
+            raise InputError(f"{self.name} takes two inputs, or an array to split in halves")
+        return *halves(x, axis), axis
+
+    def _place_of(self, name: str) -> int:
+        """The number of a parameter that has a derivative, counted from 1."""
+        known = {p.name: i for i, p in enumerate(self.declared, 1) if p.derivative is not None}
+        if name not in known:
+            with_one = ", ".join(known) or "none of its parameters"
+            raise ParameterError(f"{self.name} has a derivative by x and {with_one}, not {name!r}")
+        return known[name]
 
     def _rule_at(self, values: tuple[Any, ...]) -> Rule:
         if self._rules is None or values is self._values:
@@ -174,8 +232,8 @@ class Activation:
 
     @property
     def elementwise(self) -> bool:
-        """False for functions along an axis, such as softmax."""
-        return self.rule.elementwise
+        """Whether every output depends on one element of one input."""
+        return self.kind == "elementwise"
 
     @cached_property
     def facts(self) -> Facts:
@@ -200,7 +258,8 @@ class Activation:
     def formula(self) -> Any:
         """The textbook form as a SymPy expression in a real ``x``, at the present parameters.
 
-        Numbers are exact: 0.1 is 1/10. Along an axis the variable is ``x[i]``.
+        Numbers are exact: 0.1 is 1/10. Along an axis the variable is ``x[i]``; two inputs are
+        ``a`` and ``b``.
         """
         exact = [textbook.exact(v) for v in self._values]
         return self._textbook(exact, lambda name, value: textbook.exact(value))
@@ -241,7 +300,7 @@ class Activation:
         return "".join(rf",\quad \{symbol} \approx {value:.4f}" for symbol, value in values)
 
     def _textbook(self, parameters: list[Any], number: Any = None) -> Any:
-        return textbook.expression(self._formula, parameters, number, self.elementwise)
+        return textbook.expression(self._formula, parameters, number, self.kind)
 
     # -- travelling ---------------------------------------------------------------------------
 
@@ -276,6 +335,12 @@ class Activation:
 
     def __hash__(self) -> int:
         return hash((self.name, self._values))
+
+
+def _described(x: Any) -> str:
+    """``float32 (2, 3)`` for an error."""
+    dtype, shape = getattr(x, "dtype", type(x).__name__), getattr(x, "shape", ())
+    return f"{str(dtype).removeprefix('torch.')} {tuple(shape)}"
 
 
 # cached, and different once parameters change

@@ -39,13 +39,20 @@ def value(rule: Rule, x: Any, parameters: tuple[Any, ...], out: Any = None) -> A
     return ops.library_of(x).value(rule, x, parameters, out)
 
 
-def derivative(rule: Rule, x: Any, parameters: tuple[Any, ...], out: Any = None) -> Any:
-    """f'(x), likewise; along an axis the Jacobian."""
+def derivative(
+    rule: Rule, x: Any, parameters: tuple[Any, ...], out: Any = None, by: int = 0
+) -> Any:
+    """f'(x), likewise; along an axis the Jacobian. ``by`` counts parameters from 1."""
     if type(x).__name__ == "ndarray":
-        done = _by_kernel(rule.derivative, rule, x, parameters, out)
+        done = _by_kernel(rule.slope(by), rule, x, parameters, out)
         if done is not None:
             return done
-    return ops.library_of(x).derivative(rule, x, parameters, out)
+    return ops.library_of(x).derivative(rule, x, parameters, out, by)
+
+
+def concatenate(x: Any, y: Any, axis: int) -> Any:
+    """Two arrays of one library beside each other."""
+    return ops.library_of(x).vocabulary()["concatenate"](x, y, axis)
 
 
 def chain(rule: Rule, x: Any, grad: Any, parameters: tuple[Any, ...], out: Any = None) -> Any:

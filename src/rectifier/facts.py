@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from typing import Any, Literal
 from rectifier.errors import ParameterError
 
 Kind = Literal["step", "linear", "non-linear"]
+Shape = Literal["elementwise", "gated", "along_axis", "reshaping"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,12 @@ class Parameter:
         integer: an axis rather than a real number.
         meaning: half a line for people.
         symbol: how formulas print it, in SymPy's spelling (``alpha``) or LaTeX's.
+        learnable: layers train it, from the default on; functions take a number or an array that
+            broadcasts to the shape of ``x``.
+        drawn: layers draw it from U(0, 1) for every element while they train; the default is its
+            value in evaluation.
+        derivative: f's derivative by it, ``derivative(x, *parameters)`` in the words of
+            ``rectifier.ops``.
         neutral: the value at which formulas print the number instead, because it then drops
             out (a threshold of 0, a ceiling of infinity); None for none.
     """
@@ -38,6 +46,9 @@ class Parameter:
     meaning: str = ""
     symbol: str = ""
     neutral: float | None = None
+    learnable: bool = False
+    drawn: bool = False
+    derivative: Callable[..., Any] | None = None
 
     @property
     def interval(self) -> str:
@@ -81,6 +92,10 @@ class Parameter:
         if self.integer:
             if not number.is_integer():
                 raise ParameterError(f"{owner}: {self.name} must be an integer, got {number:g}")
+            if not self.low <= number <= self.high:
+                raise ParameterError(
+                    f"{owner}: {self.name} must lie in {self.interval}, got {int(number)}"
+                )
             return int(number)
         allowed = self.low <= number <= self.high and not (self.positive and number <= self.low)
         if not allowed or (math.isinf(number) and number != self.default):

@@ -11,6 +11,7 @@ from fractions import Fraction
 from functools import cache
 from typing import Any
 
+from rectifier.facts import Shape
 from rectifier.ops import on_sympy
 from rectifier.ops.rule import speak
 
@@ -32,45 +33,77 @@ def expression(
     formula: Callable[..., Any],
     parameters: Sequence[Any],
     number: Callable[[str, float], Any] | None = None,
-    elementwise: bool = True,
+    kind: Shape = "elementwise",
 ) -> Any:
     """``formula(x, *parameters)`` in SymPy, in a real symbol ``x`` or, along an axis, ``x[i]``.
+
+    Gated: ``formula(a, b)``.
 
     Args:
         number: what becomes of the numbers that the formula uses by name.
     """
     import sympy
 
-    if elementwise:
+    spoken = speak(formula, on_sympy.vocabulary(), number)
+    if kind == "gated":
+        return sympy.sympify(spoken(*sympy.symbols("a b", real=True)))
+    if kind == "elementwise":
         x = sympy.Symbol("x", real=True)
     else:
         x = sympy.IndexedBase("x")[sympy.Symbol("i", integer=True, positive=True)]
-    return sympy.sympify(speak(formula, on_sympy.vocabulary(), number)(x, *parameters))
+    return sympy.sympify(spoken(x, *parameters))
 
 
 def derivative(form: Any) -> Any:
-    """df/dx by SymPy; along an axis ∂f(x_i)/∂x_j. Steps have no impulse, and are 0 at the jump."""
+    """df/dx by SymPy; along an axis ∂f(x_i)/∂x_j; of two inputs the pair.
+
+    Steps have no impulse, and are 0 at the jump.
+    """
     import sympy
 
-    if form.atoms(sympy.Sum):
+    x, a, b = sympy.symbols("x a b", real=True)
+    if {a, b} <= form.free_symbols - {x}:
+        return sympy.Tuple(_slope(form, a, cases=False), _slope(form, b, cases=False))
+    if form.atoms(sympy.Indexed):
         return _jacobian(form)
-    slope = form.diff(sympy.Symbol("x", real=True))
+    return _slope(form, x)
+
+
+def _slope(form: Any, variable: Any, cases: bool = True) -> Any:
+    import sympy
 
     def as_cases(step: Any, *_: Any) -> Any:
         if step.has(sympy.Piecewise):
             return sympy.Heaviside(step)  # as a condition SymPy would solve it, for minutes
         return sympy.Piecewise((1, step > 0), (0, True))
 
-    smooth = slope.replace(sympy.DiracDelta, lambda *_: sympy.Integer(0))
+    smooth = form.diff(variable).replace(sympy.DiracDelta, lambda *_: sympy.Integer(0))
+    if not cases:
+        return smooth
     return smooth.replace(sympy.Heaviside, as_cases)
 
 
 def _jacobian(form: Any) -> Any:
-    """The product rule through the one sum that makes every output depend on every score."""
+    """The product rule through the one term that makes every output depend on every score."""
     import sympy
+    from sympy.core.function import AppliedUndef
 
-    (total,) = form.atoms(sympy.Sum)
+    if isinstance(form, sympy.Tuple):
+        return sympy.Tuple(*map(_jacobian, form))
     here, there, other = sympy.symbols("i j k", integer=True, positive=True)
+    (row,) = form.atoms(sympy.IndexedBase)
+    if not form.atoms(sympy.Sum):  # a threshold or a largest: its own slope stays as it is
+        score = sympy.Dummy(real=True)
+        terms = {term: sympy.Dummy(real=True) for term in form.atoms(AppliedUndef)}
+        inner = form.subs(terms).subs(row[here], score)
+        result = sympy.KroneckerDelta(here, there) * _slope(inner, score, cases=False)
+        for term, stand_in in terms.items():
+            result += _slope(inner, stand_in, cases=False) * sympy.Derivative(
+                term, row[there], evaluate=False
+            )
+        back = {stand_in: term for term, stand_in in terms.items()}
+        return result.subs(score, row[here]).subs(back)
+    (total,) = form.atoms(sympy.Sum)
     bound, first, last = total.limits[0]
     (x,) = {e for e in form.atoms(sympy.Indexed) if e.indices == (here,)}
     stand_in = sympy.Dummy(positive=True)
@@ -85,7 +118,7 @@ def short_derivative(form: Any) -> Any:
     import sympy
 
     slope = derivative(form)
-    if form.atoms(sympy.Sum):
+    if form.atoms(sympy.Indexed) or isinstance(slope, sympy.Tuple):
         return slope
     if not slope.has(sympy.Piecewise):
         return _shortest(slope)

@@ -45,6 +45,11 @@ JAX_FLOAT32 = {
     "isrlu": (2.0, 7.5),
     "isru": (2.0, 7.5),
     "laplace": (2.5, 1.5),
+    "prelu": (1.0, 0.5),
+    "rrelu": (1.0, 0.5),
+    "star_relu": (4.0, 1.5),
+    "swish": (2.5, 4.0),
+    "xielu": (8.0, 8.0),
     "leaky_relu": (1.0, 0.5),
     "lisht": (4.0, 3.0),
     "log_sigmoid": (2.5, 2.0),
@@ -100,6 +105,7 @@ ROOT_OF_DERIVATIVE = {
     "silu": -1.2785,
     "smish": -1.3945,
     "telu": -1.0789,
+    "swish": -1.2785,
 }
 
 
@@ -119,6 +125,7 @@ _ARGUMENTS = {
     "gaussian": lambda x: x**2 / 2,
     "laplace": lambda x: 0.66 * (3.545 * (x - 0.7071)) ** 2,
     "quick_gelu": lambda x: 1.702 * x,
+    "swish": lambda x, beta: beta * x,
     "gelu_tanh": lambda x: 1.6 * (x + 0.0447 * x**3),
 }
 

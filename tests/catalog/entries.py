@@ -8,7 +8,9 @@ import numpy as np
 import rectifier as rf
 
 ELEMENTWISE = [name for name in rf.names() if rf.get(name).elementwise]
-ALONG_AXIS = [name for name in rf.names() if not rf.get(name).elementwise]
+ALONG_AXIS = [name for name in rf.names() if rf.get(name).kind == "along_axis"]
+GATED = [name for name in rf.names() if rf.get(name).kind == "gated"]
+RESHAPING = [name for name in rf.names() if rf.get(name).kind == "reshaping"]
 
 # A new entry with parameters belongs here; test_names says so.
 VARIANTS = {
@@ -39,6 +41,14 @@ VARIANTS = {
     "nlrelu": [f"nlrelu(beta={b})" for b in (0.3, 4)],
     "softmax": ["softmax(axis=0)"],
     "log_softmax": ["log_softmax(axis=0)"],
+    "prelu": [f"prelu(negative_slope={a})" for a in (0, 1, -0.5)],
+    "rrelu": ["rrelu(noise=0)", "rrelu(lower=-1, upper=2, noise=0.75)"],
+    "swish": [f"swish(beta={b})" for b in (0, 0.5, 2, -1)],
+    "star_relu": ["star_relu(scale=1, bias=0)"],
+    "xielu": ["xielu(alpha_n=0.25)", "xielu(alpha_n=0.5)", "xielu(alpha_p=2, beta=0.125)"],
+    # Of the others the number is an axis or a count, which tests of their kind vary.
+    **{name: [f"{name}(axis=0)"] for name in ("softmin", "sparsemax", "entmax15", "hardmax")},
+    **{name: [f"{name}(axis=0)"] for name in (*GATED, *RESHAPING)},
 }
 OTHERS = [text for name in ELEMENTWISE for text in VARIANTS.get(name, [])]
 

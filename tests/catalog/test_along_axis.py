@@ -1,4 +1,4 @@
-"""softmax and log_softmax: values, Jacobians, axes, infinities, in every library."""
+"""Functions along an axis: values, Jacobians, axes, infinities, in every library."""
 
 from __future__ import annotations
 
@@ -12,16 +12,35 @@ import pytest
 import rectifier as rf
 from rectifier.errors import InputError
 
+# Scores apart by more than the dtypes' rounding: at a tie a projection has two slopes.
 ROWS = np.random.default_rng(3).normal(0, 3, (4, 5, 6))
 BOTH = pytest.mark.parametrize("name", entries.ALONG_AXIS)
 AXES = pytest.mark.parametrize("axis", [-1, 0, 1, -2])
 
 
 def exact(name: str, row: np.ndarray) -> list[mpmath.mpf]:
+    if name == "hardmax":
+        return [mpmath.mpf(int(i == np.argmax(row))) for i in range(len(row))]
+    if name in ("sparsemax", "entmax15"):
+        return projected(row, 1 if name == "sparsemax" else 2)
+    if name == "softmin":
+        row = -row
     with mpmath.workdps(40):
         grown = [mpmath.exp(mpmath.mpf(float(v))) for v in row]
         shares = [g / sum(grown) for g in grown]
-        return shares if name == "softmax" else [mpmath.log(s) for s in shares]
+        return shares if name != "log_softmax" else [mpmath.log(s) for s in shares]
+
+
+def projected(row: np.ndarray, power: int) -> list[mpmath.mpf]:
+    """max(x / power - t, 0)**power with t by bisection, so that the sum is 1."""
+    with mpmath.workdps(40):
+        scores = [mpmath.mpf(float(v)) / power for v in row]
+        low, high = max(scores) - 1, max(scores)
+        for _ in range(120):
+            middle = (low + high) / 2
+            total = sum(max(s - middle, 0) ** power for s in scores)
+            low, high = (middle, high) if total > 1 else (low, middle)
+        return [max(s - low, 0) ** power for s in scores]
 
 
 @BOTH
@@ -39,7 +58,7 @@ def test_values_against_mpmath(name, dtype):
             got = np.asarray(rf.get(name)(library(row)), np.float64)
             loose = digits if library is np.asarray else max(10 * digits, 1e-6)
             smallest = tiny if library is np.asarray else max(tiny, 1.2e-38)
-            if name == "log_softmax":  # log(1 + small): the unit is that of 1
+            if name in ("log_softmax", "sparsemax", "entmax15"):  # small beside 1: its unit
                 smallest = loose
             np.testing.assert_allclose(got, true, rtol=loose, atol=smallest)
 
@@ -72,15 +91,17 @@ def test_the_jacobian_is_jaxs(name, axis):
 @pytest.mark.parametrize("library", [np.asarray, jnp.asarray])
 def test_infinities_and_nan(name, library):
     act, inf = rf.get(name), np.inf
+    sign = -1 if name == "softmin" else 1
 
     def of(*row: float) -> np.ndarray:
-        got = np.asarray(act(library(np.array(row, np.float32))))
+        got = np.asarray(act(library(sign * np.array(row, np.float32))))
         return np.exp(got) if name == "log_softmax" else got
 
     np.testing.assert_array_equal(of(inf, 0, 1), [1, 0, 0])  # one infinite score wins
-    np.testing.assert_allclose(of(-inf, 0, 0), [0, 0.5, 0.5], rtol=1e-6)  # a masked one loses
-    assert np.isnan(of(inf, inf, 0)).any()  # two of them: no limit
-    assert np.isnan(of(-inf, -inf)).all()
+    if name != "hardmax":  # which gives all to the first
+        np.testing.assert_allclose(of(-inf, 0, 0), [0, 0.5, 0.5], rtol=1e-6)  # a masked one loses
+        assert np.isnan(of(inf, inf, 0)).any()  # two of them: no limit
+        assert np.isnan(of(-inf, -inf)).all()
     assert np.isnan(of(np.nan, 0, 1)).all()
     np.testing.assert_array_equal(of(5), [1])
     np.testing.assert_array_equal(of(-inf), [1])
@@ -91,11 +112,17 @@ def test_gradients_go_through_a_masked_score(name):
     def loss(x):
         return rf.get(name)(x)[1]
 
-    slope = jax.grad(loss)(jnp.asarray([-jnp.inf, 0.5, 1.0]))
+    sign = -1 if name == "softmin" else 1
+    slope = jax.grad(loss)(sign * jnp.asarray([-jnp.inf, 0.5, 1.0]))
     assert np.isfinite(np.asarray(slope)[1:]).all()
     at_tie = jax.grad(loss)(jnp.zeros(3))
-    expected = [-1 / 9, 2 / 9, -1 / 9] if name == "softmax" else [-1 / 3, 2 / 3, -1 / 3]
-    np.testing.assert_allclose(at_tie, expected, rtol=1e-6)
+    expected = {
+        "softmax": [-1 / 9, 2 / 9, -1 / 9],
+        "softmin": [1 / 9, -2 / 9, 1 / 9],
+        "entmax15": np.array([-1, 2, -1]) / (3 * 3**0.5),
+        "hardmax": [0, 0, 0],
+    }.get(name, [-1 / 3, 2 / 3, -1 / 3])
+    np.testing.assert_allclose(at_tie, expected, rtol=1e-6, atol=1e-9)
 
 
 @BOTH

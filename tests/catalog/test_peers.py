@@ -53,7 +53,7 @@ def as_theirs(library: str, x: np.ndarray):
 def difference(peer: rf.activation.Peer) -> float:
     """The largest distance between the peer's call and ``peer.equals``, relative above 1."""
     ours = rf.get(peer.equals)
-    x = POINTS if ours.elementwise else POINTS.reshape(18, 9)
+    x = POINTS if ours.elementwise else POINTS.reshape(9, 18)
     function = found(peer.call)
     if isinstance(function, type):
         function = function()

@@ -47,7 +47,8 @@ TWO_ARGUMENTS = {
     "hypot": mpmath.hypot,
 }
 SHAPED = {"where", "isnan", "zeros_like", "ones_like"}
-ALONG = {"max_along", "sum_along", "moveaxis", "eye_like"}
+ALONG = {"max_along", "sum_along", "first_max_along", "threshold_along", "moveaxis", "eye_like"}
+ALONG |= {"concatenate", "fold", "unfold"}
 DOMAIN = {"sqrt": (0, 9), "log": (0.01, 9), "log1p": (-0.9, 9)}
 
 NAN_WORDS = [*ONE_ARGUMENT]
@@ -173,6 +174,32 @@ def test_words_along_an_axis(library, dtype):
         assert say(library, word, x, *arguments).dtype == dtype
 
 
+def test_words_that_move_numbers(library, dtype):
+    x = array(library, np.arange(12.0).reshape(2, 6), dtype)
+    folded = say(library, "fold", x, 3, 1)
+    np.testing.assert_array_equal(folded, np.arange(12).reshape(2, 2, 3))
+    np.testing.assert_array_equal(say(library, "unfold", folded, 1), x)
+    folded = say(library, "fold", x, 2, 0)
+    assert folded.shape == (1, 6, 2)
+    np.testing.assert_array_equal(say(library, "unfold", folded, 0), x)
+    both = say(library, "concatenate", x, -x, -1)
+    assert (both.shape, both.dtype) == ((2, 12), dtype)
+    row = array(library, [[1.0, 3.0, 3.0], [2.0, 0.0, -1.0]], dtype)
+    np.testing.assert_array_equal(say(library, "first_max_along", row, 1), [[0, 1, 0], [1, 0, 0]])
+    np.testing.assert_array_equal(say(library, "first_max_along", row, 0), [[0, 1, 1], [1, 0, 0]])
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_a_threshold_leaves_one(power, library, dtype):
+    x = array(library, np.random.default_rng(1).normal(0, 1, (5, 4)) + 100, dtype)
+    for axis in (0, 1, -1):
+        threshold = say(library, "threshold_along", x, power, axis)
+        assert threshold.dtype == dtype
+        left = np.maximum(np.asarray(x, np.float64) - np.asarray(threshold, np.float64), 0)
+        eps = 100 * float(jnp.finfo(dtype).eps)
+        np.testing.assert_allclose((left**power).sum(axis), 1, atol=4 * eps)
+
+
 @pytest.mark.parametrize("word", ONE_ARGUMENT)
 def test_nan_in_nan_out(word, library, dtype):
     got = say(library, word, array(library, [np.nan, 1.0], dtype))
@@ -263,6 +290,6 @@ def test_sympys_where_and_shaped_words():
     assert form.subs(x, -3) == 0
     assert speaks["ones_like"](x) == 1
     assert speaks["isnan"](x) == sympy.false
-    for word in ("max_along", "moveaxis", "eye_like"):
+    for word in ("first_max_along", "fold", "moveaxis", "eye_like"):
         with pytest.raises(TypeError, match="textbook formula has no need"):
             speaks[word](x, 0)

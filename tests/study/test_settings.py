@@ -22,7 +22,7 @@ def test_all_is_every_activation_that_could_be_a_candidate():
 
 
 def test_spellings_become_canonical_and_the_baseline_joins():
-    settings = Settings(activations=("LeakyReLU", "lrelu(0.2)", "Swish", "leaky-relu")).checked()
+    settings = Settings(activations=("LeakyReLU", "lrelu(0.2)", "SiLU", "leaky-relu")).checked()
     assert settings.activations == ("leaky_relu", "leaky_relu(negative_slope=0.2)", "silu", "relu")
 
 

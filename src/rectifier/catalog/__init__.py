@@ -20,12 +20,15 @@ from rectifier.catalog import (
     along_axis,
     bounded,
     exponential,
+    gated,
     gelus,
+    learnable,
     nested,
     normal,
     plain,
     quadratic,
     rectified,
+    reshaping,
     self_gated,
     shrinks,
     smooth,
@@ -35,8 +38,8 @@ from rectifier.errors import FormulaError, InputError, UnknownName
 from rectifier.expression import Formula, read_call
 
 _FAMILIES = (
-    *(plain, rectified, exponential, self_gated, smooth, bounded, along_axis),
-    *(algebraic, gelus, nested, normal, quadratic, shrinks),
+    *(plain, rectified, exponential, self_gated, gelus, nested, smooth, bounded, normal),
+    *(algebraic, quadratic, shrinks, learnable, gated, along_axis, reshaping),
 )
 _ENTRIES: dict[str, Activation] = {}
 _SPELLINGS: dict[str, str] = {}

@@ -138,13 +138,12 @@ SILU = Activation(
     summary="The input times its own sigmoid; smooth, and slightly negative before it rises.",
     paper="Elfwing, Uchibe and Doya 2018, Sigmoid-weighted linear units; Ramachandran, Zoph and "
     "Le 2017, Searching for activation functions (as swish)",
-    aliases=("swish", "sigmoid_linear_unit"),
+    aliases=("sigmoid_linear_unit",),
     peers=(
-        Peer("keras.activations.silu", "silu", "also as swish; NaN at -inf"),
+        Peer("keras.activations.silu", "silu", "NaN at -inf"),
         Peer("torch.nn.functional.silu", "silu", "NaN at -inf"),
-        Peer("jax.nn.silu", "silu", "also as swish; NaN at -inf"),
+        Peer("jax.nn.silu", "silu", "NaN at -inf"),
         Peer("tensorflow.nn.silu", "silu"),
-        Peer("onnx.Swish", "silu"),
     ),
 )
 

@@ -6,7 +6,7 @@ One file per library. Each offers the same names:
 * ``owns(x)``                             whether ``x`` is one of its arrays; imports nothing
 * ``vocabulary()``                        the words, as a dict
 * ``value(rule, x, parameters, out)``     a rule applied to an array
-* ``derivative(rule, x, parameters, out)``
+* ``derivative(rule, x, parameters, out, by)``  by ``x`` (0) or a parameter (from 1)
 
 (SymPy's file has no arrays, so only the first and the third.) Nothing here knows of
 activations: a :class:`Rule` is two functions and a law of shape.

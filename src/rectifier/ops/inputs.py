@@ -29,13 +29,46 @@ def check_axis(rule: Rule, shape: Sequence[int], parameters: Sequence[Any]) -> N
     """Refuses an axis that ``shape`` does not have; the axis is a rule's last parameter."""
     if rule.elementwise:
         return
-    axis = parameters[-1]
+    refuse_absent_axis(parameters[-1], shape)
+
+
+def refuse_absent_axis(axis: int, shape: Sequence[int]) -> None:
+    """The error for an axis that ``shape`` does not have."""
     if not -len(shape) <= axis < len(shape):
         raise InputError(f"axis {axis} is not one of the {len(shape)} axes of shape {tuple(shape)}")
 
 
 def shape_of_result(
     rule: Rule, derivative: bool, shape: tuple[int, ...], parameters: Sequence[Any]
-) -> tuple[int, ...]:
-    """The law of shape: that of ``x``, and one axis more for a Jacobian."""
+) -> tuple[int, ...] | None:
+    """The law of shape: that of ``x``, and one axis more for a Jacobian; None for its own."""
+    if rule.kind == "reshaping":
+        return None
     return shape if rule.elementwise or not derivative else (*shape, shape[parameters[-1]])
+
+
+def parts_of_axis(shape: Sequence[int], count: int, axis: int, what: str) -> tuple[int, int]:
+    """The axis counted from 0, and its length over ``count``.
+
+    Raises:
+        InputError: no such axis, or one that ``count`` does not divide.
+    """
+    refuse_absent_axis(axis, shape)
+    length = shape[axis]
+    if length % count:
+        raise InputError(
+            f"axis {axis} of shape {tuple(shape)} has {length} entries, "
+            f"which cannot be dealt into {what}"
+        )
+    return axis % len(shape), length // count
+
+
+def halves(x: Any, axis: int) -> tuple[Any, Any]:
+    """The first and the second half of ``x`` along ``axis``, as views where the library has them.
+
+    Raises:
+        InputError: no such axis, or one of odd length.
+    """
+    place, half = parts_of_axis(tuple(x.shape), 2, axis, "two halves")
+    before = (slice(None),) * place
+    return x[(*before, slice(0, half))], x[(*before, slice(half, None))]

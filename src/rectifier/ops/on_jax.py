@@ -12,7 +12,13 @@ from functools import cache
 from typing import Any
 
 from rectifier.errors import InputError
-from rectifier.ops.inputs import check_axis, refuse_dtype, refuse_parameter, shape_of_result
+from rectifier.ops.inputs import (
+    check_axis,
+    parts_of_axis,
+    refuse_dtype,
+    refuse_parameter,
+    shape_of_result,
+)
 from rectifier.ops.rule import Rule, spoken
 
 NAME = "jax"
@@ -35,6 +41,41 @@ def vocabulary() -> dict[str, Any]:
         lost = jnp.isnan(result) & ~jnp.isnan(x) & ~jnp.isnan(y)
         # Only 0 * inf is lost; the product of the signs is then a zero of the right sign.
         return jnp.where(lost, jnp.sign(x) * jnp.sign(y), result)
+
+    def first_max_along(x: Any, axis: int) -> Any:
+        place = jnp.argmax(x, axis=axis)
+        return jax.nn.one_hot(place, x.shape[axis], axis=axis, dtype=x.dtype)
+
+    def threshold_along(x: Any, power: int, axis: int) -> Any:
+        # Held against its largest, so that no sum of large scores swallows the 1. The number of
+        # scores above the threshold is chosen first and the root taken then, for the gradients.
+        top = jax.lax.stop_gradient(jnp.max(x, axis=axis, keepdims=True))
+        falling = jnp.moveaxis(-jnp.sort(-(x - top), axis=axis), axis, -1)
+        count = jnp.arange(1, falling.shape[-1] + 1, dtype=x.dtype)
+        total = jnp.cumsum(falling, axis=-1)
+        if power == 1:
+            candidates = (total - 1) / count
+        else:
+            mean = total / count
+            spare = (1 - (jnp.cumsum(falling * falling, axis=-1) - total * mean)) / count
+            candidates = mean - jnp.sqrt(jax.lax.stop_gradient(jnp.maximum(spare, 0)))
+        last = jnp.sum(candidates < falling, axis=-1, keepdims=True) - 1
+        last = jnp.maximum(last, 0)
+        chosen = jnp.take_along_axis(mean if power == 2 else candidates, last, axis=-1)
+        if power == 2:
+            chosen = chosen - jnp.sqrt(jnp.take_along_axis(spare, last, axis=-1))
+        return jnp.moveaxis(chosen, -1, axis) + top
+
+    def fold(x: Any, count: int, axis: int) -> Any:
+        place, parts = parts_of_axis(x.shape, count, axis, f"groups of {count}")
+        split = x.reshape(*x.shape[:place], parts, count, *x.shape[place + 1 :])
+        return jnp.moveaxis(split, place + 1, -1)
+
+    def unfold(x: Any, axis: int) -> Any:
+        place = axis % (x.ndim - 1)
+        split = jnp.moveaxis(x, -1, place + 1)
+        shape = (*x.shape[:place], x.shape[place] * x.shape[-1], *x.shape[place + 1 : -1])
+        return split.reshape(shape)
 
     return {
         "where": jnp.where,
@@ -63,6 +104,11 @@ def vocabulary() -> dict[str, Any]:
         "normal_density": lambda x: 0.3989422804014327 * jnp.exp(-0.5 * x * x),
         "max_along": lambda x, axis: jnp.max(x, axis=axis, keepdims=True),
         "sum_along": lambda x, axis: jnp.sum(x, axis=axis, keepdims=True),
+        "first_max_along": first_max_along,
+        "threshold_along": threshold_along,
+        "concatenate": lambda x, y, axis: jnp.concatenate([x, y], axis=axis),
+        "fold": fold,
+        "unfold": unfold,
         "moveaxis": jnp.moveaxis,
         "eye_like": lambda x: jnp.eye(x.shape[-1], dtype=x.dtype),
     }
@@ -70,18 +116,21 @@ def vocabulary() -> dict[str, Any]:
 
 def value(rule: Rule, x: Any, parameters: tuple[Any, ...], out: Any = None) -> Any:
     _check(rule, x, parameters, out)
-    if not x.size:
+    if rule.kind != "reshaping" and not x.size:
         return x
     return function(rule)(x, *parameters)
 
 
-def derivative(rule: Rule, x: Any, parameters: tuple[Any, ...], out: Any = None) -> Any:
+def derivative(
+    rule: Rule, x: Any, parameters: tuple[Any, ...], out: Any = None, by: int = 0
+) -> Any:
     import jax.numpy as jnp
 
     _check(rule, x, parameters, out)
-    if not x.size:
-        return jnp.zeros(shape_of_result(rule, True, x.shape, parameters), x.dtype)
-    return _in_float32(spoken(rule.derivative, vocabulary))(x, *parameters)
+    shape = shape_of_result(rule, True, x.shape, parameters)
+    if shape is not None and not x.size:
+        return jnp.zeros(shape, x.dtype)
+    return _in_float32(spoken(rule.slope(by), vocabulary))(x, *parameters)
 
 
 def _check(rule: Rule, x: Any, parameters: tuple[Any, ...], out: Any) -> None:
@@ -115,8 +164,8 @@ def _in_float32(compute: Any) -> Any:
 def function(rule: Rule) -> Any:
     """``f(x, *parameters)`` of a rule, differentiable any number of times.
 
-    The derivative for ``x`` is the rule's own; for parameters (when they are arrays) it is
-    JAX's, taken through the value.
+    The derivative for ``x`` is the rule's own, and so are those for parameters (when they are
+    arrays) that the rule has; others are JAX's, taken through the value.
     """
     import jax
     import jax.numpy as jnp
@@ -144,9 +193,18 @@ def function(rule: Rule) -> Any:
             x, *arrays = primals
             x_dot, *array_dots = tangents
             y = activation(x, *arrays)
-            y_dot = slope(x, *complete(arrays)) * x_dot
-            if arrays:
-                y_dot += jax.jvp(lambda *a: compute(x, *complete(a)), arrays, array_dots)[1]
+            given = complete(arrays)
+            y_dot = slope(x, *given) * x_dot
+            for place, dot in zip(traced, array_dots, strict=True):
+                written = rule.partial(place)
+                if written is not None:
+                    y_dot += _in_float32(spoken(written, vocabulary))(x, *given) * dot
+                    continue
+
+                def through(p: Any, place: int = place) -> Any:
+                    return compute(x, *given[:place], p, *given[place + 1 :])
+
+                y_dot += jax.jvp(through, (given[place],), (dot,))[1]
             return y, y_dot
 
         activation.defjvp(jvp)

@@ -7,7 +7,13 @@ from functools import cache
 from typing import Any
 
 from rectifier.errors import InputError
-from rectifier.ops.inputs import check_axis, refuse_dtype, refuse_parameter, shape_of_result
+from rectifier.ops.inputs import (
+    check_axis,
+    parts_of_axis,
+    refuse_dtype,
+    refuse_parameter,
+    shape_of_result,
+)
 from rectifier.ops.rule import Rule, spoken
 
 NAME = "numpy"
@@ -40,6 +46,37 @@ def vocabulary() -> dict[str, Any]:
         # Only 0 * inf is lost; the product of the signs is then a zero of the right sign.
         return np.where(lost, np.sign(x) * np.sign(y), result)
 
+    def first_max_along(x: Any, axis: int) -> Any:
+        result = np.zeros_like(x)
+        np.put_along_axis(result, np.expand_dims(np.argmax(x, axis=axis), axis), 1, axis=axis)
+        return result
+
+    def threshold_along(x: Any, power: int, axis: int) -> Any:
+        # Held against its largest, so that no sum of large scores swallows the 1.
+        top = np.max(x, axis=axis, keepdims=True)
+        falling = np.moveaxis(np.flip(np.sort(x - top, axis=axis), axis=axis), axis, -1)
+        count = np.arange(1, falling.shape[-1] + 1, dtype=x.dtype)
+        total = np.cumsum(falling, axis=-1)
+        if power == 1:
+            candidates = (total - 1) / count
+        else:
+            mean = total / count
+            excess = np.cumsum(falling * falling, axis=-1) - total * mean
+            candidates = mean - np.sqrt(np.maximum((1 - excess) / count, 0))
+        last = np.sum(candidates < falling, axis=-1, keepdims=True) - 1  # scores above it
+        chosen = np.take_along_axis(candidates, np.maximum(last, 0), axis=-1)
+        return np.moveaxis(chosen, -1, axis) + top
+
+    def fold(x: Any, count: int, axis: int) -> Any:
+        place, parts = parts_of_axis(x.shape, count, axis, f"groups of {count}")
+        split = x.reshape(*x.shape[:place], parts, count, *x.shape[place + 1 :])
+        return np.moveaxis(split, place + 1, -1)
+
+    def unfold(x: Any, axis: int) -> Any:
+        place = axis % (x.ndim - 1)
+        split = np.moveaxis(x, -1, place + 1)
+        return split.reshape(*x.shape[:place], -1, *x.shape[place + 1 : -1])
+
     return {
         "where": np.where,
         "isnan": np.isnan,
@@ -64,6 +101,11 @@ def vocabulary() -> dict[str, Any]:
         **_error_functions(),
         "max_along": lambda x, axis: np.max(x, axis=axis, keepdims=True),
         "sum_along": lambda x, axis: np.sum(x, axis=axis, keepdims=True),
+        "first_max_along": first_max_along,
+        "threshold_along": threshold_along,
+        "concatenate": lambda x, y, axis: np.concatenate([x, y], axis=axis),
+        "fold": fold,
+        "unfold": unfold,
         "moveaxis": np.moveaxis,
         "eye_like": lambda x: np.eye(x.shape[-1], dtype=x.dtype),
     }
@@ -132,40 +174,55 @@ def _error_functions() -> dict[str, Any]:
 
 
 def value(rule: Rule, x: Any, parameters: tuple[Any, ...], out: Any = None) -> Any:
-    return _apply(rule, False, x, parameters, out)
+    return _apply(rule, rule.value, x, parameters, out)
 
 
-def derivative(rule: Rule, x: Any, parameters: tuple[Any, ...], out: Any = None) -> Any:
-    return _apply(rule, True, x, parameters, out)
+def derivative(
+    rule: Rule, x: Any, parameters: tuple[Any, ...], out: Any = None, by: int = 0
+) -> Any:
+    return _apply(rule, rule.slope(by), x, parameters, out)
 
 
-def _apply(rule: Rule, slope: bool, x: Any, parameters: tuple[Any, ...], out: Any) -> Any:
+def _apply(rule: Rule, function: Any, x: Any, parameters: tuple[Any, ...], out: Any) -> Any:
     import numpy as np
 
     array = _floating(x)
     check_axis(rule, array.shape, parameters)
-    numbers = all(isinstance(p, (int, float)) for p in parameters)
     for parameter in parameters:
         if not isinstance(parameter, (int, float, np.ndarray, np.generic)):
             refuse_parameter(NAME, parameter)
-    shape = shape_of_result(rule, slope, array.shape, parameters)
+    shape = shape_of_result(rule, function is not rule.value, array.shape, parameters)
     _check_out(out, shape, array.dtype)
-    # NumPy's numbers: 1 / 0 among Python's is an exception, and (-1) ** 0.5 a complex number
-    parameters = tuple(np.float64(p) if isinstance(p, float) else p for p in parameters)
-    compute = spoken(rule.derivative if slope else rule.value, vocabulary)
     precision = array.dtype if array.dtype.itemsize > 8 else np.dtype(np.float64)
+    # NumPy's numbers: 1 / 0 among Python's is an exception, and (-1) ** 0.5 a complex number
+    parameters = tuple(
+        np.float64(p) if isinstance(p, float) else p if isinstance(p, int) else _floating(p)
+        for p in parameters
+    )
+    arrays = [p for p in parameters if isinstance(p, np.ndarray)]
+    in_blocks = rule.elementwise and all(p.shape == array.shape for p in [array, *arrays])
+    in_blocks = in_blocks and all(p.flags.c_contiguous for p in [array, *arrays])
+    compute = spoken(function, vocabulary)
+
+    def wide(number: Any, part: Any = ...) -> Any:
+        if not isinstance(number, np.ndarray):
+            return number
+        return (number if part is ... else number.reshape(-1)[part]).astype(precision, copy=False)
+
     with np.errstate(all="ignore"):  # overflow to a limit is the right answer, not an accident
-        if not array.size:
+        if shape is not None and not array.size:
             result = np.empty(shape, array.dtype)
-        elif rule.elementwise and numbers and array.size > _BLOCK and array.flags.c_contiguous:
+        elif in_blocks and array.size > _BLOCK:
             result = np.empty(array.shape, array.dtype)
-            flat, flat_result = array.reshape(-1), result.reshape(-1)
+            flat_result = result.reshape(-1)
             for start in range(0, array.size, _BLOCK):
                 part = slice(start, start + _BLOCK)
-                flat_result[part] = compute(flat[part].astype(precision, copy=False), *parameters)
+                flat_result[part] = compute(wide(array, part), *(wide(p, part) for p in parameters))
         else:
-            computed = np.asarray(compute(array.astype(precision, copy=False), *parameters))
-            if computed.shape != shape:
+            computed = np.asarray(compute(wide(array), *map(wide, parameters)))
+            if shape is None:
+                _check_out(out, computed.shape, array.dtype)
+            elif computed.shape != shape:
                 raise InputError(
                     f"parameters must broadcast to the shape of x, {shape}, got {computed.shape}"
                 )
@@ -192,10 +249,10 @@ def _floating(x: Any) -> Any:
     return array
 
 
-def _check_out(out: Any, shape: tuple[int, ...], dtype: Any) -> None:
+def _check_out(out: Any, shape: tuple[int, ...] | None, dtype: Any) -> None:
     import numpy as np
 
-    if out is None:
+    if out is None or shape is None:
         return
     if not isinstance(out, np.ndarray) or out.shape != shape or out.dtype != dtype:
         given = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__

@@ -20,6 +20,11 @@ def vocabulary() -> dict[str, Any]:
         here, there, last = sympy.symbols("i j n", integer=True, positive=True)
         return sympy.Sum(x.subs(here, there), (there, 1, last))
 
+    def of_the_row(name: str) -> Any:
+        """What depends on the whole row, as a function of x_j: max(x_j), tau(x_j)."""
+        here, there = sympy.symbols("i j", integer=True, positive=True)
+        return lambda x, *_: sympy.Function(name)(x.subs(here, there))
+
     def not_in_textbooks(*_: Any) -> Any:
         raise TypeError("this word serves computation; a textbook formula has no need of it")
 
@@ -48,7 +53,12 @@ def vocabulary() -> dict[str, Any]:
         "erfc": sympy.erfc,
         "normal_cdf": lambda x: (1 + sympy.erf(x / sympy.sqrt(2))) / 2,
         "normal_density": lambda x: sympy.exp(-(x**2) / 2) / sympy.sqrt(2 * sympy.pi),
-        "max_along": not_in_textbooks,
+        "max_along": of_the_row("max"),
+        "threshold_along": of_the_row("tau"),
+        "first_max_along": not_in_textbooks,
+        "concatenate": lambda x, y, axis: sympy.Tuple(x, y),
+        "fold": not_in_textbooks,
+        "unfold": not_in_textbooks,
         "sum_along": sum_along,
         "moveaxis": not_in_textbooks,
         "eye_like": not_in_textbooks,

@@ -12,7 +12,13 @@ from functools import cache
 from typing import Any
 
 from rectifier.errors import InputError
-from rectifier.ops.inputs import check_axis, refuse_dtype, refuse_parameter, shape_of_result
+from rectifier.ops.inputs import (
+    check_axis,
+    parts_of_axis,
+    refuse_dtype,
+    refuse_parameter,
+    shape_of_result,
+)
 from rectifier.ops.rule import Rule, spoken
 
 NAME = "torch"
@@ -51,6 +57,38 @@ def vocabulary() -> dict[str, Any]:
     def hypot(x: Any, y: Any) -> Any:
         return torch.hypot(x, y if isinstance(y, torch.Tensor) else torch.full_like(x, y))
 
+    def first_max_along(x: Any, axis: int) -> Any:
+        return torch.zeros_like(x).scatter(axis, torch.argmax(x, dim=axis, keepdim=True), 1.0)
+
+    def threshold_along(x: Any, power: int, axis: int) -> Any:
+        # Held against its largest, so that no sum of large scores swallows the 1. The number of
+        # scores above the threshold is chosen first and the root taken then, for the gradients.
+        top = torch.amax(x, dim=axis, keepdim=True).detach()
+        falling = torch.sort(x - top, dim=axis, descending=True).values.movedim(axis, -1)
+        count = torch.arange(1, falling.shape[-1] + 1, dtype=x.dtype, device=x.device)
+        total = torch.cumsum(falling, dim=-1)
+        mean = total / count
+        if power == 1:
+            candidates = (total - 1) / count
+        else:
+            spare = (1 - (torch.cumsum(falling * falling, dim=-1) - total * mean)) / count
+            candidates = mean - torch.sqrt(torch.clamp(spare, min=0).detach())
+        last = torch.sum(candidates < falling, dim=-1, keepdim=True) - 1
+        last = torch.clamp(last, min=0)
+        if power == 1:
+            chosen = torch.gather(candidates, -1, last)
+        else:
+            chosen = torch.gather(mean, -1, last) - torch.sqrt(torch.gather(spare, -1, last))
+        return chosen.movedim(-1, axis) + top
+
+    def fold(x: Any, count: int, axis: int) -> Any:
+        place, parts = parts_of_axis(tuple(x.shape), count, axis, f"groups of {count}")
+        return x.unflatten(place, (parts, count)).movedim(place + 1, -1)
+
+    def unfold(x: Any, axis: int) -> Any:
+        place = axis % (x.ndim - 1)
+        return x.movedim(-1, place + 1).flatten(place, place + 1)
+
     return {
         "where": torch.where,
         "isnan": torch.isnan,
@@ -78,6 +116,11 @@ def vocabulary() -> dict[str, Any]:
         "normal_density": lambda x: 0.3989422804014327 * torch.exp(-0.5 * x * x),
         "max_along": lambda x, axis: torch.amax(x, dim=axis, keepdim=True),
         "sum_along": lambda x, axis: torch.sum(x, dim=axis, keepdim=True),
+        "first_max_along": first_max_along,
+        "threshold_along": threshold_along,
+        "concatenate": lambda x, y, axis: torch.cat([x, y], dim=axis),
+        "fold": fold,
+        "unfold": unfold,
         "moveaxis": torch.movedim,
         "eye_like": lambda x: torch.eye(x.shape[-1], dtype=x.dtype, device=x.device),
     }
@@ -85,7 +128,7 @@ def vocabulary() -> dict[str, Any]:
 
 def value(rule: Rule, x: Any, parameters: tuple[Any, ...], out: Any = None) -> Any:
     _check(rule, x, parameters, out)
-    if not x.numel():
+    if rule.kind != "reshaping" and not x.numel():
         return x.clone()
     if _compiling():
         from rectifier.ops import torch_graphs
@@ -94,15 +137,18 @@ def value(rule: Rule, x: Any, parameters: tuple[Any, ...], out: Any = None) -> A
     return function(rule)(x, *parameters)
 
 
-def derivative(rule: Rule, x: Any, parameters: tuple[Any, ...], out: Any = None) -> Any:
+def derivative(
+    rule: Rule, x: Any, parameters: tuple[Any, ...], out: Any = None, by: int = 0
+) -> Any:
     _check(rule, x, parameters, out)
-    if not x.numel():
-        return x.new_zeros(shape_of_result(rule, True, tuple(x.shape), parameters))
+    shape = shape_of_result(rule, True, tuple(x.shape), parameters)
+    if shape is not None and not x.numel():
+        return x.new_zeros(shape)
     if _compiling():
         from rectifier.ops import torch_graphs
 
-        return torch_graphs.derivative(rule.key, x, parameters)
-    return slope_of(rule)(x, *parameters)
+        return torch_graphs.derivative(rule.key, x, parameters, by)
+    return slope_of(rule, by)(x, *parameters)
 
 
 def _compiling() -> bool:
@@ -112,9 +158,9 @@ def _compiling() -> bool:
 
 
 @cache
-def slope_of(rule: Rule) -> Any:
-    """``f'(x, *parameters)`` of a rule."""
-    return _in_float32(spoken(rule.derivative, vocabulary))
+def slope_of(rule: Rule, by: int = 0) -> Any:
+    """``f'(x, *parameters)`` of a rule, by ``x`` or by a parameter (counted from 1)."""
+    return _in_float32(spoken(rule.slope(by), vocabulary))
 
 
 def _check(rule: Rule, x: Any, parameters: tuple[Any, ...], out: Any) -> None:
@@ -146,8 +192,8 @@ def _in_float32(compute: Any) -> Any:
 def function(rule: Rule) -> Any:
     """``f(x, *parameters)`` of a rule.
 
-    The derivative for ``x`` is the rule's own; for parameters (when they are tensors) it is
-    torch's, taken through the value.
+    The derivative for ``x`` is the rule's own, and so are those for parameters (when they are
+    tensors) that the rule has; others are torch's, taken through the value.
     """
     import torch
 
@@ -178,25 +224,27 @@ def function(rule: Rule) -> Any:
             tensors = iter(tensors)
             parameters = [next(tensors) if n is None else n for n in ctx.numbers]
             for_x = grad * slope(x, *parameters) if ctx.needs_input_grad[0] else None
-            return (for_x, *_for_parameters(compute, x, parameters, grad, ctx.needs_input_grad[1:]))
+            return for_x, *_for_parameters(rule, x, parameters, grad, ctx.needs_input_grad[1:])
 
     return Elementwise.apply
 
 
-def _for_parameters(compute: Any, x: Any, parameters: list[Any], grad: Any, needed: Any) -> list:
+def _for_parameters(rule: Rule, x: Any, parameters: list[Any], grad: Any, needed: Any) -> list[Any]:
     """Gradients for the parameters that are tensors; None for numbers."""
     import torch
 
-    places = [i for i, wanted in enumerate(needed) if wanted]
-    if not places:
-        return [None] * len(parameters)
+    compute = _in_float32(spoken(rule.value, vocabulary))
+    gradients: list[Any] = []
+    for place, wanted in enumerate(needed):
+        gradient = None
+        if wanted and rule.partial(place) is not None:
+            slope = grad * slope_of(rule, place + 1)(x, *parameters)
+            gradient = slope.sum_to_size(parameters[place].shape)
+        elif wanted:
 
-    def through(*chosen: Any) -> Any:
-        filled = list(parameters)
-        for place, tensor in zip(places, chosen, strict=True):
-            filled[place] = tensor
-        return compute(x, *filled)
+            def through(tensor: Any, place: int = place) -> Any:
+                return compute(x, *parameters[:place], tensor, *parameters[place + 1 :])
 
-    _, pull = torch.func.vjp(through, *(parameters[i] for i in places))
-    gradients = dict(zip(places, pull(grad), strict=True))
-    return [gradients.get(i) for i in range(len(parameters))]
+            (gradient,) = torch.func.vjp(through, parameters[place])[1](grad)
+        gradients.append(gradient)
+    return gradients

@@ -7,7 +7,7 @@ import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakValueDictionary
 
 from rectifier.ops import words
@@ -20,23 +20,50 @@ BUILTINS = {"__import__": __import__}
 RULES: WeakValueDictionary[str, Rule] = WeakValueDictionary()
 _NUMBERS = itertools.count()
 
+RuleKind = Literal["elementwise", "along_axis", "reshaping"]
+
 
 @dataclass(frozen=True, eq=False)
 class Rule:
     """What has to be computed: code in the words of :mod:`rectifier.ops.words`.
 
-    ``value(x, *parameters)`` has the shape of ``x``. ``derivative(x, *parameters)`` has it
-    too when ``elementwise``; otherwise (softmax and its kin, whose last parameter is the
-    axis) it is the Jacobian along that axis, of shape ``x.shape + (n,)`` with the axis last.
+    By ``kind``, for ``value(x, *parameters)``, ``derivative(x, *parameters)``:
+
+    * ``elementwise``: both of the shape of ``x``. ``partials`` are the derivatives by each
+      parameter, of that shape too, None where nobody needs one. A gated pair is such a rule:
+      its second input is the one parameter.
+    * ``along_axis`` (softmax and its kin, whose last parameter is the axis): the value of the
+      shape of ``x``, the derivative its Jacobian, of shape ``x.shape + (n,)``, the axis last.
+    * ``reshaping``: both of the shape that they give.
     """
 
     value: Callable[..., Any]
     derivative: Callable[..., Any]
-    elementwise: bool = True
+    kind: RuleKind = "elementwise"
+    partials: tuple[Callable[..., Any] | None, ...] = ()
     key: str = field(default_factory=lambda: f"rule {next(_NUMBERS)}", init=False)
 
     def __post_init__(self) -> None:
         RULES[self.key] = self
+
+    @property
+    def elementwise(self) -> bool:
+        return self.kind == "elementwise"
+
+    def partial(self, place: int) -> Callable[..., Any] | None:
+        """The derivative by the parameter at ``place``, None where it has not been written."""
+        return self.partials[place] if place < len(self.partials) else None
+
+    def slope(self, by: int = 0) -> Callable[..., Any]:
+        """The derivative by ``x`` (0) or by the parameter number ``by``, counted from 1.
+
+        Raises:
+            LookupError: nobody has written that one.
+        """
+        slope = self.derivative if by == 0 else self.partial(by - 1)
+        if slope is None:
+            raise LookupError(f"no derivative by parameter {by}")
+        return slope
 
 
 def speak(

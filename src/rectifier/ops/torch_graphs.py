@@ -21,5 +21,5 @@ def value(key: str, x: Any, parameters: tuple[Any, ...]) -> Any:
 
 
 @torch.compiler.allow_in_graph
-def derivative(key: str, x: Any, parameters: tuple[Any, ...]) -> Any:
-    return slope_of(RULES[key])(x, *parameters)
+def derivative(key: str, x: Any, parameters: tuple[Any, ...], by: int) -> Any:
+    return slope_of(RULES[key], by)(x, *parameters)

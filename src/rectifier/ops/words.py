@@ -160,6 +160,32 @@ def sum_along(x: Array, axis: int) -> Array:
     return _unspoken("sum_along")
 
 
+def first_max_along(x: Array, axis: int) -> Array:
+    """1 at the first of the largest along ``axis``, 0 elsewhere, in the dtype of ``x``."""
+    return _unspoken("first_max_along")
+
+
+def threshold_along(x: Array, power: int, axis: int) -> Array:
+    """The number t with ``sum(maximum(x - t, 0)**power) = 1`` along ``axis``, which stays with
+    length 1; ``power`` is 1 or 2. Projections onto the probability simplex are made of it."""
+    return _unspoken("threshold_along")
+
+
+def concatenate(x: Array, y: Array, axis: int) -> Array:
+    """``x`` and ``y`` beside each other along ``axis``."""
+    return _unspoken("concatenate")
+
+
+def fold(x: Array, count: int, axis: int) -> Array:
+    """``x`` with every ``count`` neighbours along ``axis`` stacked in a new last axis."""
+    return _unspoken("fold")
+
+
+def unfold(x: Array, axis: int) -> Array:
+    """The inverse of :func:`fold`: the last axis laid out along ``axis`` again."""
+    return _unspoken("unfold")
+
+
 def moveaxis(x: Array, source: int, destination: int) -> Array:
     """``x`` with one axis at another place."""
     return _unspoken("moveaxis")

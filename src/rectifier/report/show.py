@@ -104,6 +104,8 @@ def show(activation: Activation) -> Fitting:
 
 
 def _sections(activation: Activation, unicode: bool, width: int) -> Iterable[Any]:
+    from rectifier.report.drawing.curves import drawn_instead
+
     def say(text: str) -> str:
         return text if unicode else ascii_text(text)
 
@@ -112,8 +114,8 @@ def _sections(activation: Activation, unicode: bool, width: int) -> Iterable[Any
     yield from _formulas(activation, unicode, width)
     yield Text()
     yield _plot_and_facts(activation, unicode, width)
-    if not activation.elementwise:
-        yield Text("       drawn: the first output for the row (x, 0, 0)", style="dim")
+    if instead := drawn_instead(activation):
+        yield Text(f"       drawn: {instead}", style="dim")
     if activation.declared:
         yield _heading("Parameters")
         yield _parameters(activation, unicode)

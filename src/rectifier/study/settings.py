@@ -122,9 +122,18 @@ class Settings:
 
 
 def trainable_names() -> list[str]:
-    """Every elementwise activation that a gradient can train through."""
+    """Every elementwise activation that a gradient can train through, and that is fixed.
+
+    One with learnable parameters may be asked for by name; a study holds them where they are.
+    """
     entries = (catalog.get(name) for name in catalog.names())
-    return [e.name for e in entries if e.elementwise and e.facts.kind != "step"]
+    return [
+        e.name
+        for e in entries
+        if e.elementwise
+        and e.facts.kind != "step"
+        and not any(p.learnable or p.drawn for p in e.declared)
+    ]
 
 
 def parse_duration(text: str | float) -> float:

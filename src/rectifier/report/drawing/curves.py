@@ -130,25 +130,43 @@ def natural_reach(activation: Activation) -> float:
 
 
 def value_at(activation: Activation, x: np.ndarray) -> np.ndarray:
-    """f at ``x [points]``; of a function along an axis the first output for (x, 0, 0)."""
+    """f at ``x [points]``, or what :func:`drawn_instead` says."""
     if activation.elementwise:
         return np.asarray(activation(x))
-    return np.asarray(_along_last(activation)(_row(x)))[:, 0]
+    if activation.kind == "gated":
+        return np.asarray(activation(x, x))
+    return np.asarray(_along_last(activation)(_row(activation, x)))[:, 0]
 
 
 def slope_at(activation: Activation, x: np.ndarray) -> np.ndarray:
-    """f' at ``x [points]``; of a function along an axis that of the first output by x."""
+    """The slope of :func:`value_at` by x."""
     if activation.elementwise:
         return np.asarray(activation.derivative(x))
-    return np.asarray(_along_last(activation).derivative(_row(x)))[:, 0, 0]
+    if activation.kind == "gated":
+        return np.sum(activation.derivative(x, x), axis=0)
+    slope = np.asarray(_along_last(activation).derivative(_row(activation, x)))
+    return slope[:, 0] if activation.kind == "reshaping" else slope[:, 0, 0]
 
 
-def _row(x: np.ndarray) -> np.ndarray:
-    return np.stack([x, np.zeros_like(x), np.zeros_like(x)], axis=1)
+def drawn_instead(activation: Activation) -> str:
+    """Which curve stands for a function that has none; empty where it has."""
+    return {
+        "elementwise": "",
+        "gated": "f(x, x)",
+        "along_axis": "the first output for the row (x, 0, 0)",
+        "reshaping": "the first output for the row (x, 0)",
+    }[activation.kind]
+
+
+def _row(activation: Activation, x: np.ndarray) -> np.ndarray:
+    others = activation.parameters.get("num_pieces", 2) - 1
+    if activation.kind == "along_axis":
+        others = 2
+    return np.stack([x, *[np.zeros_like(x)] * others], axis=1)
 
 
 def _along_last(activation: Activation) -> Activation:
-    return activation.bind(**{p.name: -1 for p in activation.declared if p.integer})
+    return activation.bind(**{p.name: -1 for p in activation.declared if p.name == "axis"})
 
 
 # -- jumps ------------------------------------------------------------------------------------

@@ -57,13 +57,15 @@ def formula(activation: Activation, named: bool = False) -> Formula:
         named: parameters by their symbols, rather than their present values.
     """
     expression, x, values = _textbook(activation, named)
-    left = "f(x)" if activation.elementwise else "f(x)ᵢ"
+    left = {"elementwise": "f(x)", "gated": "f(a, b)"}.get(activation.kind, "f(x)ᵢ")
     return Formula(left, tuple(_in_cases(expression, x, values)))
 
 
 def derivative(activation: Activation, named: bool = False) -> Formula:
     """The derivative in cases; along an axis the Jacobian, with Kronecker's δ."""
     expression, x, values = _textbook(activation, named)
+    if activation.kind == "gated":
+        return Formula("(∂f/∂a, ∂f/∂b)", (Case(textbook.derivative(expression)),))
     if not activation.elementwise:
         import sympy
 
@@ -86,6 +88,7 @@ def derivative(activation: Activation, named: bool = False) -> Formula:
 def _textbook(activation: Activation, named: bool) -> tuple[Any, Any, dict[Any, float]]:
     """Expression, variable, and the number that stands behind each parameter symbol."""
     import sympy
+    from sympy.core.function import AppliedUndef
 
     values: dict[Any, float] = {}
     given = []
@@ -95,11 +98,15 @@ def _textbook(activation: Activation, named: bool) -> tuple[Any, Any, dict[Any, 
             values[given[-1]] = min(float(parameter.default), _HUGE)
         else:
             given.append(_exact(activation.parameters[parameter.name]))
-    expression = textbook.expression(activation._formula, given, elementwise=activation.elementwise)
+    expression = textbook.expression(activation._formula, given, kind=activation.kind)
     free = sorted(expression.free_symbols - set(values), key=str)
     if activation.elementwise:
         return expression, sympy.Symbol("x", real=True), values
-    return expression, next(s for s in free if isinstance(s, sympy.Indexed)), values
+    # of two inputs, or made of the whole row: no line along which cases could lie
+    x = None
+    if activation.kind == "along_axis" and not expression.has(AppliedUndef):
+        x = next(s for s in free if isinstance(s, sympy.Indexed))
+    return expression, x, values
 
 
 def symbol(parameter: Parameter) -> str:
@@ -122,7 +129,7 @@ def _in_cases(expression: Any, x: Any, values: Mapping[Any, float]) -> list[Case
 
     if not expression.has(sympy.Piecewise):
         return [Case(expression)]
-    bounds = _bounds(expression, x, values)
+    bounds = None if x is None else _bounds(expression, x, values)
     if bounds is None:  # conditions that are not linear in x: as they stand
         folded = sympy.piecewise_fold(expression)
         return [Case(e, condition=c) for e, c in folded.args]

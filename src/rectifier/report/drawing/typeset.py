@@ -208,6 +208,11 @@ _LEFT = {
     "f(x)": f"<mi>f</mi>{_OF_X}",
     "f′(x)": f'<msup><mi>f</mi><mo lspace="0em" rspace="0em">′</mo></msup>{_OF_X}',
     "f(x)ᵢ": f"<mi>f</mi><msub>{_OF_X}<mi>i</mi></msub>",
+    "f(a, b)": '<mi>f</mi><mrow><mo stretchy="false">(</mo><mi>a</mi><mo>,</mo><mi>b</mi>'
+    '<mo stretchy="false">)</mo></mrow>',
+    "(∂f/∂a, ∂f/∂b)": "<mrow><mo>(</mo><mfrac><mrow><mo>∂</mo><mi>f</mi></mrow><mrow><mo>∂</mo>"
+    "<mi>a</mi></mrow></mfrac><mo>,</mo><mfrac><mrow><mo>∂</mo><mi>f</mi></mrow><mrow>"
+    "<mo>∂</mo><mi>b</mi></mrow></mfrac><mo>)</mo></mrow>",
     "∂fᵢ/∂xⱼ": "<mfrac><mrow><mo>∂</mo><msub><mi>f</mi><mi>i</mi></msub></mrow>"
     "<mrow><mo>∂</mo><msub><mi>x</mi><mi>j</mi></msub></mrow></mfrac>",
 }

@@ -18,7 +18,7 @@ from markupsafe import Markup, escape
 
 from rectifier.activation import Activation
 from rectifier.catalog import get, names
-from rectifier.report.drawing.curves import levelled, ticks
+from rectifier.report.drawing.curves import drawn_instead, levelled, ticks
 from rectifier.report.drawing.facts import brief, elsewhere, fact_rows, number
 from rectifier.report.drawing.formulas import derivative, formula
 from rectifier.report.drawing.typeset import as_mathml, letter
@@ -120,7 +120,7 @@ def _entry(activation: Activation, moved: Sweep) -> dict[str, Any]:
         "summary": activation.summary,
         "aliases": activation.aliases,
         "paper": activation.paper,
-        "row": not activation.elementwise,
+        "instead": drawn_instead(activation),
         "formula": Markup(as_mathml(formula(activation, named=True))),
         "derivative": Markup(as_mathml(derivative(activation, named=True))),
         "sliders": [

@@ -15,7 +15,15 @@ import altair as alt
 from rectifier.activation import Activation
 from rectifier.errors import InputError
 from rectifier.report.charts import PALETTE, data, styled, to_png, to_svg
-from rectifier.report.drawing.curves import Curve, Drawing, draw, fitted, levelled, thinned
+from rectifier.report.drawing.curves import (
+    Curve,
+    Drawing,
+    draw,
+    drawn_instead,
+    fitted,
+    levelled,
+    thinned,
+)
 from rectifier.report.drawing.facts import range_text
 from rectifier.report.drawing.formulas import derivative, formula
 from rectifier.report.drawing.typeset import as_line
@@ -105,7 +113,8 @@ def _legend() -> Any:
 def _extra(activation: Activation) -> str:
     """The line under a panel's name."""
     text = f"range {range_text(activation.facts)}"
-    return text if activation.elementwise else f"{text}; drawn: the first of (x, 0, 0)"
+    instead = drawn_instead(activation)
+    return f"{text}; drawn: {instead.removeprefix('the ')}" if instead else text
 
 
 def _title(name: str, below: list[str], size: int) -> Any:

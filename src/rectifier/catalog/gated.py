@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from rectifier.activation import Activation, Facts, Parameter, Peer
-from rectifier.catalog.gelus import (
+from rectifier.catalog.self_gated import (
     _gelu_derivative,
     _gelu_formula,
     _gelu_tanh_derivative,
     _gelu_tanh_formula,
     _gelu_tanh_value,
     _gelu_value,
+    _silu_derivative,
+    _silu_formula,
+    _silu_value,
 )
-from rectifier.catalog.self_gated import _silu_derivative, _silu_formula, _silu_value
 from rectifier.ops.words import exp, inf, maximum, product, sigmoid, where, zeros_like
 
 _AXIS = Parameter(

@@ -129,4 +129,4 @@ def at(text: str, x: mpmath.mpf) -> mpmath.mpf:
 
 def limit_number(value: float) -> mpmath.mpf:
     """The number that a bound is short for, such as 1.7580993408473766 for SELU's floor."""
-    return mpmath.mpf(value)
+    return mpmath.mpf(repr(float(value)))

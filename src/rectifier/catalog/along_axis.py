@@ -165,7 +165,9 @@ SPARSEMAX = Activation(
     derivative=_sparsemax_derivative,
     parameters=(_AXIS,),
     kind="along_axis",
-    facts=Facts("non-linear", range=(0.0, 1.0), attained=(True, True), monotone=False),
+    facts=Facts(
+        "non-linear", range=(0.0, 1.0), attained=(True, True), monotone=False, smoothness=0
+    ),
     summary="The nearest probabilities to the scores: small scores get none at all.",
     paper="Martins and Astudillo 2016, From softmax to sparsemax",
 )
@@ -197,6 +199,7 @@ ENTMAX15 = Activation(
         range=(0.0, 1.0),
         attained=(True, True),
         monotone=False,
+        smoothness=1,
         lipschitz=0.7071067811865476,
     ),
     summary="Half-way between softmax and sparsemax: smooth, and zero for small scores.",

@@ -68,7 +68,8 @@ LATE = {
 NAMED = {
     "jax": ("ops/on_jax.py", "jax.py", "study/", "cli.py", "report/", "choose.py"),
     "torch": ("ops/on_torch.py", "ops/torch_graphs.py", "torch.py", "kernels/", "repair/"),
-    "keras": ("keras.py", "repair/", "study/own/"),
+    "tensorflow": ("ops/on_tensorflow.py",),
+    "keras": ("keras/", "repair/", "study/own/"),
     "sklearn": ("sklearn/", "study/"),
     "ray": ("study/train/ray_engine.py",),
     "polars": ("study/", "choose.py", "report/"),

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 import sympy
 
-from rectifier.ops import on_jax, on_numpy, on_sympy, words
+from rectifier.ops import on_jax, on_numpy, on_sympy, on_tensorflow, words
 
-LIBRARIES = {"numpy": on_numpy, "jax": on_jax}
+LIBRARIES = {"numpy": on_numpy, "jax": on_jax, "tensorflow": on_tensorflow}
 # NumPy itself turns bfloat16 into float32 beside a Python number; on_numpy never computes in it.
 SPOKEN = {
     "numpy": ["float16", "float32", "float64"],
     "jax": ["float16", "bfloat16", "float32", "float64"],
+    "tensorflow": ["float32", "float64"],  # on_tensorflow computes the narrow ones in float32
 }
 
 # word -> what mpmath calls it, and where it is asked
@@ -93,6 +94,10 @@ def dtype(spoken_in):
 
 def array(library: str, numbers, dtype):
     numbers = np.asarray(numbers).astype(dtype)
+    if library == "tensorflow":
+        import tensorflow as tf
+
+        return tf.constant(numbers)
     return numbers if library == "numpy" else jnp.asarray(numbers)
 
 
@@ -102,7 +107,8 @@ def say(library: str, word: str, *arguments):
 
 
 def test_every_library_has_every_word():
-    assert set(on_numpy.vocabulary()) == set(on_jax.vocabulary()) == set(words.WORDS)
+    for library in LIBRARIES.values():
+        assert set(library.vocabulary()) == set(words.WORDS)
     assert set(on_sympy.vocabulary()) == {*words.WORDS, *words.CONSTANTS}
     assert {*ONE_ARGUMENT, *TWO_ARGUMENTS, *SHAPED, *ALONG} == set(words.WORDS)
 

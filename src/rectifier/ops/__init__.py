@@ -18,12 +18,12 @@ import types
 from typing import Any
 
 from rectifier.errors import InputError
-from rectifier.ops import on_jax, on_numpy, on_torch
+from rectifier.ops import on_jax, on_numpy, on_tensorflow, on_torch
 from rectifier.ops.rule import Rule, speak, spoken
 
 __all__ = ["LIBRARIES", "Rule", "library_of", "speak", "spoken"]
 
-LIBRARIES = (on_numpy, on_jax, on_torch)
+LIBRARIES = (on_numpy, on_jax, on_torch, on_tensorflow)
 
 
 def library_of(x: Any) -> types.ModuleType:

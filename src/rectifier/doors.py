@@ -111,8 +111,8 @@ def listing(activation: Activation) -> Listing:
             activation.parameters[parameter.name],
             aliases=parameter.aliases,
             integer=parameter.integer,
-            learnable=getattr(parameter, "learnable", False),
-            drawn=getattr(parameter, "drawn", False),
+            learnable=parameter.learnable,
+            drawn=parameter.drawn,
             meaning=parameter.meaning
             + ("" if parameter.integer else f", in {parameter.interval}" * bool(parameter.meaning)),
         )
@@ -159,10 +159,14 @@ def signature(
 ) -> inspect.Signature:
     """The Python signature of a door's function (``first`` is its arrays) or layer."""
     positional, keyword = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.KEYWORD_ONLY
-    either = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    either: Any = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    first, second = list(first), []
+    if first and listed.activation.kind == "gated":  # glu(x), which it halves, or glu(a, b)
+        second, either = [inspect.Parameter("other", positional, default=None)], keyword
     return inspect.Signature(
         [
             *(inspect.Parameter(name, positional) for name in first),
+            *second,
             *(
                 inspect.Parameter(a.name, keyword if a.choices else either, default=a.default)
                 for a in listed.arguments
@@ -251,6 +255,8 @@ class Stub:
         number: the type of a parameter in a call.
         base: the layers' base class; empty without layers.
         options: what every layer takes besides, as source.
+        learning: what layers take that learn; ``each``, for each learnable parameter ``{0}``.
+        drawing: what layers take that draw.
     """
 
     head: str
@@ -258,6 +264,9 @@ class Stub:
     number: str
     base: str = ""
     options: str = ""
+    learning: str = ""
+    each: str = ""
+    drawing: str = ""
 
 
 STUBS = {
@@ -265,6 +274,22 @@ STUBS = {
         head="from typing import Any\n\nfrom jax import Array\nfrom jax.typing import ArrayLike\n",
         array="Array",
         number="ArrayLike",
+    ),
+    "keras": Stub(
+        head="""from typing import Any
+
+from rectifier.keras.functions import Function as Function
+from rectifier.keras.functions import get as get
+from rectifier.keras.layers import Layer as Layer
+from rectifier.keras.strings import register_strings as register_strings
+""",
+        array="Any",
+        number="Any",
+        base="Layer",
+        options="name: str | None = ..., dtype: Any = ..., trainable: bool = ...",
+        learning="shared_axes: Any = ...",
+        each="{0}_initializer: Any = ..., {0}_regularizer: Any = ..., {0}_constraint: Any = ...",
+        drawing="seed: int | None = ...",
     ),
 }
 
@@ -275,11 +300,19 @@ def stub_text(door: str) -> str:
     listed = [entry for entry in listings() if entry.activation.text is None]
     lines = ["# Written by `python -m rectifier.doors`.", stub.head]
     for entry in listed:
-        arrays = "x: ArrayLike, /" if door == "jax" else f"x: {stub.array}, /"
-        lines.append(_def(entry.function, [arrays], entry, stub.number, f" -> {stub.array}"))
+        given = "ArrayLike" if door == "jax" else stub.array
+        arrays = [f"x: {given}", "/"]
+        if entry.activation.kind == "gated":
+            arrays = [f"x: {given}", f"other: {given} | None = None", "/", "*"]
+        lines.append(_def(entry.function, arrays, entry, stub.number, f" -> {stub.array}"))
     for entry in listed if stub.base else ():
         lines.append(f"class {entry.layer}({stub.base}):")
-        lines.append("    " + _def("__init__", ["self"], entry, "float", " -> None", stub.options))
+        learnt = [a.name for a in entry.arguments if a.learnable]
+        options = [stub.options, stub.learning * bool(learnt)]
+        options += [stub.each.format(name) for name in learnt]
+        options += [stub.drawing * any(a.drawn for a in entry.arguments)]
+        others = ", ".join(filter(None, options))
+        lines.append("    " + _def("__init__", ["self"], entry, "float", " -> None", others))
     return "\n".join(lines) + "\n"
 
 
@@ -295,7 +328,7 @@ def _def(
         (others if a.choices else arguments).append(f"{a.name}: {kind} = {default}")
         others += [f"{alias}: {kind} = ..." for alias in a.aliases if not iskeyword(alias)]
     others += [options] * bool(options)
-    star = ["*"] * bool(others and not others[0].startswith("*"))
+    star = ["*"] * bool(others and "*" not in first)
     return f"def {name}({', '.join([*arguments, *star, *others])}){result}: ..."
 
 

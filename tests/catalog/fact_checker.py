@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import mpmath
 import numpy as np
-import oracle
+from benchmarks import oracle
 
 from rectifier import Activation, Facts
 

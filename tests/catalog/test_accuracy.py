@@ -9,8 +9,8 @@ import entries
 import jax
 import jax.numpy as jnp
 import numpy as np
-import oracle
 import pytest
+from benchmarks import oracle
 
 import rectifier as rf
 

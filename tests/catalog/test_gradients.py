@@ -7,9 +7,9 @@ import entries
 import jax
 import jax.numpy as jnp
 import numpy as np
-import oracle
 import pytest
 import sympy
+from benchmarks import oracle
 
 import rectifier as rf
 from rectifier.ops import on_jax

@@ -56,9 +56,10 @@ def _range(act: Activation, facts: Facts) -> Iterator[str]:
         kinks = [k + d for k in facts.kinks for d in (-1, 0, 1)]
         with mpmath.workdps(40):  # else the sign would round to 16 digits
             exact = [sign * oracle.one(str(act), x) for x in (*NEAR, *kinks)]
-        bound = sign * oracle.limit_number(stated)
+            bound = sign * oracle.limit_number(stated)
+            touched = any(abs(v - bound) <= abs(bound) * 1e-36 for v in exact)
         jumps = facts.smoothness == -1  # and may come as close as it likes without arriving
-        attains = (inside < end - 1e-9 and not jumps) or any(v == bound for v in exact)
+        attains = (inside < end - 1e-9 and not jumps) or touched
         if attains != reached:
             yield f"attained[{side}] is {attains}"
 

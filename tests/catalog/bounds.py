@@ -13,6 +13,8 @@ NUMPY = {"float16": (0.5001, 0.5001), "float32": (0.51, 1.0), "float64": (4.0, 4
 
 # entry -> (value, derivative), why
 NUMPY_FLOAT64 = {
+    "logish": ((4.0, 5.0), "a sum of products of rounded factors"),
+    "mish": ((4.0, 5.0), "a sum of products of rounded factors"),
     "gelu": ((6.0, 6.0), "a product of five rounded factors in the tail"),
     "gelu_10": ((6.0, 6.0), "gelu"),
     "phish": ((6.0, 12.0), "gelu, and a product with it"),
@@ -66,7 +68,7 @@ JAX_FLOAT32 = {
     "sigmoid": (2.0, 3.5),
     "silu": (2.5, 4.0),
     "sine": (0.6, 0.6),
-    "smelu": (2.0, 0.5),
+    "smelu": (2.0, 1.5),
     "smish": (3.0, 7.0),
     "snake": (2.5, 3.5),
     "soft_shrink": (0.5, 0.0),
@@ -115,6 +117,16 @@ def root_floor(name: str, points: np.ndarray, dtype: type) -> np.ndarray:
         return np.full(points.shape, np.spacing(dtype(1.0)))
     near = np.abs(points - ROOT_OF_DERIVATIVE.get(name, np.inf)) < 1
     return np.where(near, np.spacing(dtype(0.25)), 0.0)
+
+
+def terms_floor(name: str, points: np.ndarray, dtype: type) -> np.ndarray:
+    """The least unit where a difference of terms passes through zero: that of the terms."""
+    unit = float(np.spacing(dtype(0.5)))
+    if name == "xielu":  # 0.8 (e^x - 1) - 0.3 x, and its slope
+        return np.where(points < -0.05, unit, 0.0)
+    if name == "star_relu":  # 0.894 x^2 - 0.447
+        return np.where((points > 0.4) & (points < 1.2), unit, 0.0)
+    return np.zeros(points.shape)
 
 
 # Arguments that are rounded before the function sees them: their size times the unit is what

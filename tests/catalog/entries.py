@@ -31,7 +31,7 @@ VARIANTS = {
     "hard_tanh": ["hard_tanh(min_val=-2, max_val=0.5)", "hard_tanh(min_val=0, max_val=6)"],
     "sine": ["sine(frequency=30)", "sine(frequency=0.5)"],
     "snake": ["snake(frequency=5)", "snake(frequency=0.5)"],
-    "soft_shrink": ["soft_shrink(threshold=0.1)", "soft_shrink(threshold=2)"],
+    "soft_shrink": ["soft_shrink(threshold=0.125)", "soft_shrink(threshold=2)"],
     "hard_shrink": ["hard_shrink(threshold=0.25)", "hard_shrink(threshold=2)"],
     "threshold": ["threshold(threshold=0.25, value=20)", "threshold(threshold=-1, value=-2)"],
     "thresholded_relu": [f"thresholded_relu(alpha={a})" for a in (0, 2.5)],
@@ -62,7 +62,7 @@ def around(places: tuple[float, ...], dtype: type) -> np.ndarray:
     return np.concatenate([np.nextafter(at, dtype(-np.inf)), at, np.nextafter(at, dtype(np.inf))])
 
 
-def float32_points(text: str, count: int = 600) -> np.ndarray:
+def float32_points(text: str, count: int = 240) -> np.ndarray:
     """A stride through all finite float32, more between 1e-6 and 150, and the hard places."""
     strided = np.linspace(0, 0x7F7FFFFF, count).astype(np.uint32).view(np.float32)
     random = np.random.default_rng(20)
@@ -73,7 +73,7 @@ def float32_points(text: str, count: int = 600) -> np.ndarray:
     return np.unique(np.concatenate([-side, side, kinks]))
 
 
-def float64_points(text: str, count: int = 150) -> np.ndarray:
+def float64_points(text: str, count: int = 60) -> np.ndarray:
     """float64 between 1e-8 and 800, and the hard places."""
     random = np.random.default_rng(64)
     spread = np.exp(random.uniform(-18, 6.7, count))
@@ -83,7 +83,7 @@ def float64_points(text: str, count: int = 150) -> np.ndarray:
     return np.unique(np.concatenate([-side, side, around(rf.get(text).facts.kinks, np.float64)]))
 
 
-def float16_points(text: str, count: int = 150) -> np.ndarray:
+def float16_points(text: str, count: int = 80) -> np.ndarray:
     """A stride through all finite float16, and the kinks."""
     side = np.linspace(0, 0x7BFF, count).astype(np.uint16).view(np.float16)
     return np.unique(np.concatenate([-side, side, around(rf.get(text).facts.kinks, np.float16)]))

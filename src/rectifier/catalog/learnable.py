@@ -258,7 +258,9 @@ def _xielu_value(x: Any, alpha_p: Any, alpha_n: Any, beta: Any) -> Any:
 
 
 def _xielu_derivative(x: Any, alpha_p: Any, alpha_n: Any, beta: Any) -> Any:
-    return where(x > 0, 2 * alpha_p * x + beta, alpha_n * expm1(_below(x)) + beta)
+    # not expm1 and beta apart, which cancel on the left where alpha_n is beta
+    left = alpha_n * exp(_below(x)) + (beta - alpha_n)
+    return where(x > 0, 2 * alpha_p * x + beta, left)
 
 
 def _xielu_by_alpha_p(x: Any, alpha_p: Any, alpha_n: Any, beta: Any) -> Any:

@@ -57,7 +57,7 @@ JAX_FLOAT32 = {
     "log_sigmoid": (2.5, 2.0),
     "logish": (4.5, 4.5),
     "mish": (4.0, 8.0),
-    "nlrelu": (2.0, 2.0),
+    "nlrelu": (2.5, 2.0),
     "phish": (256.0, 64.0),
     "quick_gelu": (2.5, 3.0),
     "relu": (0.5, 0.0),

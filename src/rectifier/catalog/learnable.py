@@ -253,14 +253,23 @@ def _xielu_formula(x: Any, alpha_p: Any, alpha_n: Any, beta: Any) -> Any:
 
 def _xielu_value(x: Any, alpha_p: Any, alpha_n: Any, beta: Any) -> Any:
     z = _below(x)
-    left = alpha_n * expm1(z) + product(z, beta - alpha_n + zeros_like(x))
-    return where(x > 0, x * (alpha_p * x + beta), left)
+    # Near 0 the small difference e^z - 1 - z apart; far out it would be infinity less infinity.
+    far = alpha_n * expm1(z) + product(z, beta - alpha_n + zeros_like(x))
+    near = alpha_n * _expm1_less_x(where(z < -1, zeros_like(z), z)) + beta * z
+    return where(x > 0, x * (alpha_p * x + beta), where(z < -1, far, near))
 
 
 def _xielu_derivative(x: Any, alpha_p: Any, alpha_n: Any, beta: Any) -> Any:
-    # not expm1 and beta apart, which cancel on the left where alpha_n is beta
-    left = alpha_n * exp(_below(x)) + (beta - alpha_n)
+    z = _below(x)
+    # each form where the other one's terms would cancel
+    left = where(z < -1, alpha_n * exp(z) + (beta - alpha_n), alpha_n * expm1(z) + beta)
     return where(x > 0, 2 * alpha_p * x + beta, left)
+
+
+def _expm1_less_x(z: Any) -> Any:
+    # by its series where the difference would keep no digit
+    series = z * z / 2 * (1 + z / 3 * (1 + z / 4 * (1 + z / 5)))
+    return where(z > -1e-3, series, expm1(z) - z)
 
 
 def _xielu_by_alpha_p(x: Any, alpha_p: Any, alpha_n: Any, beta: Any) -> Any:
@@ -268,10 +277,7 @@ def _xielu_by_alpha_p(x: Any, alpha_p: Any, alpha_n: Any, beta: Any) -> Any:
 
 
 def _xielu_by_alpha_n(x: Any, alpha_p: Any, alpha_n: Any, beta: Any) -> Any:
-    z = _below(x)
-    # e^z - 1 - z by its series, where the difference would keep no digit
-    series = z * z / 2 * (1 + z / 3 * (1 + z / 4 * (1 + z / 5)))
-    return where(z > -1e-3, series, expm1(z) - z)
+    return _expm1_less_x(_below(x))
 
 
 def _xielu_by_beta(x: Any, alpha_p: Any, alpha_n: Any, beta: Any) -> Any:

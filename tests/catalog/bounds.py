@@ -51,7 +51,7 @@ JAX_FLOAT32 = {
     "rrelu": (1.0, 0.5),
     "star_relu": (4.0, 1.5),
     "swish": (2.5, 4.0),
-    "xielu": (8.0, 8.0),
+    "xielu": (16.0, 8.0),
     "leaky_relu": (1.0, 0.5),
     "lisht": (4.0, 3.0),
     "log_sigmoid": (2.5, 2.0),

@@ -16,6 +16,7 @@ import mpmath
 import numpy as np
 import pytest
 import sympy
+import torch
 from hypothesis import HealthCheck, given, settings
 
 import rectifier as rf
@@ -59,6 +60,7 @@ FORMULAS = {
     "hyper": ("sinh(tanh(x)) / cosh(tanh(x))", {}),
     "hypotenuse": ("hypot(x, 1) - 1", {}),
     "shifted": ("softplus(x) - log(2)", {}),
+    "constants": ("sqrt(2) * x + where(exp(b) > x, 1 / 3, 0.1)", {"b": -0.3}),
 }
 POINTS = np.concatenate([np.linspace(-9, 9, 73), [-60.0, -30.0, 30.0, 60.0]])
 POINTS[np.isin(POINTS, (0.0, 0.5, -0.5, 6.0))] += 2.0**-10  # off the kinks
@@ -120,6 +122,19 @@ def test_dtype_shape_and_nan(name):
                 assert (got.dtype, got.shape) == (dtype, (3,))
             assert np.isnan(np.asarray(act(x), np.float32)).tolist() == [False, True, False]
     assert type(act(0.5)) is float
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_torch_tensors(name):
+    act = defined(name)
+    for dtype, digits in ((torch.float64, 1e-12), (torch.float32, 3e-5)):
+        x = torch.linspace(-6, 6, 50, dtype=dtype, requires_grad=True)
+        y = act(x)
+        y.sum().backward()
+        for got, expected in ((y.detach(), act), (x.grad, act.derivative)):
+            assert got.dtype == dtype
+            whole = expected(x.detach().double().numpy())
+            np.testing.assert_allclose(got, whole, rtol=digits, atol=digits)
 
 
 def test_constant_branches_have_the_inputs_dtype():

@@ -94,7 +94,8 @@ def as_function(
         kw_defaults=[],
         defaults=[],
     )
-    expression = ast.fix_missing_locations(ast.Expression(ast.Lambda(arguments, tree)))
+    body = tree if textbook else _Arrays().visit(copy.deepcopy(tree))
+    expression = ast.fix_missing_locations(ast.Expression(ast.Lambda(arguments, body)))
     try:
         module = compile(expression, "<formula>", "eval")
     except (RecursionError, MemoryError) as error:
@@ -107,6 +108,31 @@ def as_function(
         **(numbers or {}),
     }
     return types.FunctionType(code, meanings, "formula")
+
+
+class _Arrays(ast.NodeTransformer):
+    """Spreads what words are told without ``x`` over an array like ``x``.
+
+    In ``sqrt(2) * x`` the root is of a number, for which torch has no word, and TensorFlow gives
+    one that is float32 whatever ``x`` is; so does torch for ``where(x > 0, 1, 2)``.
+    """
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        self.generic_visit(node)
+        values = slice(1, None) if called(node) == "where" else slice(None)
+        node.args[values] = self._spread(node.args[values])
+        return node
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        self.generic_visit(node)
+        node.left, *node.comparators = self._spread([node.left, *node.comparators])
+        return node
+
+    def _spread(self, values: list[ast.expr]) -> list[ast.expr]:
+        if not values or any("x" in names(value) for value in values):
+            return values
+        first, *others = values
+        return [ast.BinOp(first, ast.Add(), call("zeros_like", ast.Name("x", ast.Load()))), *others]
 
 
 def as_textbook(tree: ast.expr, parameters: Sequence[str]) -> Callable:

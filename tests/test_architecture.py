@@ -59,7 +59,7 @@ LIGHT = (
 LIGHT += ("catalog",)
 # Except in files that are themselves imported in a function: where, what, why.
 LATE = {
-    ("ops/torch_graphs.py", "torch"): "its decorators; imported once torch is compiling",
+    ("ops/torch_", "torch"): "imported once there is a torch tensor",
     ("ops/", "llvmlite"): "numbers of LLVM; imported once a kernel is worth compiling",
     ("kernels/", "llvmlite"): "the same",
 }
@@ -67,7 +67,7 @@ LATE = {
 # Library -> where it may be named at all.
 NAMED = {
     "jax": ("ops/on_jax.py", "jax.py", "study/", "cli.py", "report/", "choose.py"),
-    "torch": ("ops/on_torch.py", "ops/torch_graphs.py", "torch.py", "kernels/", "repair/"),
+    "torch": ("ops/on_torch.py", "ops/torch_", "torch/", "kernels/", "repair/"),
     "tensorflow": ("ops/on_tensorflow.py",),
     "keras": ("keras/", "repair/", "study/own/"),
     "sklearn": ("sklearn/", "study/"),

@@ -43,6 +43,11 @@ class Activation:
             ``value`` and ``derivative`` (by ``a``) take ``(a, b)``. ``along_axis``: the shape of
             ``x``, every output made of a whole row. ``reshaping``: another length along the axis.
         gate_derivative: of a gated one, the derivative by ``b``.
+        from_output: f' as a function of the output and the parameters, where it keeps its digits;
+            along an axis ``from_output(y, grad, axis)``, the gradient. Who trains then keeps the
+            output, which the next layer keeps anyway, rather than the input.
+        slopes: of one made of straight lines, its slopes as a function of the parameters; see
+            ``rectifier.ops.rule``. Two bits then tell what the gradient is.
         peers: what the frameworks call it.
         paper: where it comes from.
         rules: for code that depends on the parameters' values beyond its arguments: makes the
@@ -67,6 +72,8 @@ class Activation:
         flags: Mapping[str, Mapping[Any, str]] = MappingProxyType({}),
         kind: Shape = "elementwise",
         gate_derivative: Callable[..., Any] | None = None,
+        from_output: Callable[..., Any] | None = None,
+        slopes: Callable[..., tuple[float, ...]] | None = None,
         peers: tuple[Peer, ...] = (),
         rules: Callable[..., Rule] | None = None,
         constants: Mapping[str, str] = MappingProxyType({}),
@@ -86,7 +93,8 @@ class Activation:
             self.rule = Rule(value, derivative, partials=(gate_derivative,))
         else:
             partials = tuple(p.derivative for p in parameters)
-            self.rule = Rule(value, derivative, kind, partials if any(partials) else ())
+            partials = partials if any(partials) else ()
+            self.rule = Rule(value, derivative, kind, partials, from_output, slopes)
         self._formula = formula
         self._facts = facts
         self._rules = rules

@@ -105,11 +105,17 @@ def _bent_derivative(x: Any) -> Any:
     return _over_root(x, 1.0) / 2 + 1
 
 
+def _bent_from_output(y: Any) -> Any:
+    # x is a root of 3 x² - (8 y + 4) x + 4 y² + 4 y = 0, and this is 1 / (dx/dy)
+    return 3 / (4 - 2 * _over_root((y + 0.5) / 0.75**0.5, 1.0))
+
+
 BENT_IDENTITY = Activation(
     "bent_identity",
     formula=_bent_formula,
     value=_bent_value,
     derivative=_bent_derivative,
+    from_output=_bent_from_output,
     facts=Facts("non-linear", range=(-inf, inf), convex=True, lipschitz=1.5),
     summary="A line that bends: slope 1/2 far left, 3/2 far right, no corner between.",
     paper="no paper is known; a branch of a hyperbola, listed in Wikipedia's table of activations",

@@ -48,11 +48,16 @@ def _softmax_derivative(x: Any, axis: Any) -> Any:
     return moveaxis(jacobian, -2, axis if axis >= 0 else axis - 1)
 
 
+def _softmax_from_output(y: Any, grad: Any, axis: Any) -> Any:
+    return y * (grad - sum_along(grad * y, axis))
+
+
 SOFTMAX = Activation(
     "softmax",
     formula=_softmax_formula,
     value=_softmax_value,
     derivative=_softmax_derivative,
+    from_output=_softmax_from_output,
     parameters=(_AXIS,),
     kind="along_axis",
     facts=Facts("non-linear", range=(0.0, 1.0), monotone=False, lipschitz=0.5),
@@ -83,11 +88,16 @@ def _log_softmax_derivative(x: Any, axis: Any) -> Any:
     return moveaxis(jacobian, -2, axis if axis >= 0 else axis - 1)
 
 
+def _log_softmax_from_output(y: Any, grad: Any, axis: Any) -> Any:
+    return grad - exp(y) * sum_along(grad, axis)
+
+
 LOG_SOFTMAX = Activation(
     "log_softmax",
     formula=_log_softmax_formula,
     value=_log_softmax_value,
     derivative=_log_softmax_derivative,
+    from_output=_log_softmax_from_output,
     parameters=(_AXIS,),
     kind="along_axis",
     facts=Facts("non-linear", range=(-inf, 0.0), monotone=False, lipschitz=inf),
@@ -115,11 +125,16 @@ def _softmin_derivative(x: Any, axis: Any) -> Any:
     return -_softmax_derivative(-x, axis)
 
 
+def _softmin_from_output(y: Any, grad: Any, axis: Any) -> Any:
+    return -_softmax_from_output(y, grad, axis)
+
+
 SOFTMIN = Activation(
     "softmin",
     formula=_softmin_formula,
     value=_softmin_value,
     derivative=_softmin_derivative,
+    from_output=_softmin_from_output,
     parameters=(_AXIS,),
     kind="along_axis",
     facts=Facts("non-linear", range=(0.0, 1.0), monotone=False, lipschitz=0.5),
@@ -158,11 +173,18 @@ def _sparsemax_derivative(x: Any, axis: Any) -> Any:
     return _projected(where(y > 0, ones_like(y), y), axis)
 
 
+def _sparsemax_from_output(y: Any, grad: Any, axis: Any) -> Any:
+    count = sum_along(where(y > 0, ones_like(y), y), axis)
+    mean = sum_along(where(y > 0, grad, y), axis) / count
+    return where(y > 0, grad - mean, y)
+
+
 SPARSEMAX = Activation(
     "sparsemax",
     formula=_sparsemax_formula,
     value=_sparsemax_value,
     derivative=_sparsemax_derivative,
+    from_output=_sparsemax_from_output,
     parameters=(_AXIS,),
     kind="along_axis",
     facts=Facts(
@@ -187,11 +209,18 @@ def _entmax15_derivative(x: Any, axis: Any) -> Any:
     return _projected(sqrt(_entmax15_value(x, axis)), axis)
 
 
+def _entmax15_from_output(y: Any, grad: Any, axis: Any) -> Any:
+    root = where(y > 0, sqrt(where(y > 0, y, ones_like(y))), y)
+    mean = sum_along(where(y > 0, root * grad, y), axis) / sum_along(root, axis)
+    return where(y > 0, root * (grad - mean), y)
+
+
 ENTMAX15 = Activation(
     "entmax15",
     formula=_entmax15_formula,
     value=_entmax15_value,
     derivative=_entmax15_derivative,
+    from_output=_entmax15_from_output,
     parameters=(_AXIS,),
     kind="along_axis",
     facts=Facts(
@@ -224,11 +253,16 @@ def _hardmax_derivative(x: Any, axis: Any) -> Any:
     return moveaxis(jacobian, -2, axis if axis >= 0 else axis - 1)
 
 
+def _hardmax_from_output(y: Any, grad: Any, axis: Any) -> Any:
+    return where(isnan(y), y, zeros_like(grad))
+
+
 HARDMAX = Activation(
     "hardmax",
     formula=_hardmax_formula,
     value=_hardmax_value,
     derivative=_hardmax_derivative,
+    from_output=_hardmax_from_output,
     parameters=(_AXIS,),
     kind="along_axis",
     facts=Facts(

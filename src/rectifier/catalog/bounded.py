@@ -83,6 +83,7 @@ HARD_SIGMOID = Activation(
     formula=_hard_sigmoid_formula,
     value=_hard_sigmoid_value,
     derivative=_hard_sigmoid_derivative,
+    slopes=lambda slope, offset: (slope, 0.0),
     parameters=(
         Parameter(
             "slope",
@@ -174,6 +175,7 @@ HARD_TANH = Activation(
     formula=_hard_tanh_formula,
     value=_hard_tanh_value,
     derivative=_hard_tanh_derivative,
+    slopes=lambda min_val, max_val: (0.0, 1.0),
     parameters=(
         Parameter(
             "min_val",

@@ -147,11 +147,16 @@ def _exponential_formula(x: Any) -> Any:
     return exp(x)
 
 
+def _exponential_from_output(y: Any) -> Any:
+    return y
+
+
 EXPONENTIAL = Activation(
     "exponential",
     formula=_exponential_formula,
     value=_exponential_formula,
     derivative=_exponential_formula,
+    from_output=_exponential_from_output,
     facts=Facts("non-linear", range=(0.0, inf), convex=True, lipschitz=inf),
     summary="e to the x; for outputs that are rates. As a hidden unit it tends to explode.",
     paper="the inverse link of Poisson regression",

@@ -64,6 +64,7 @@ PRELU = Activation(
     formula=_prelu_formula,
     value=_prelu_value,
     derivative=_prelu_derivative,
+    slopes=lambda negative_slope: (negative_slope, 1.0),
     parameters=(
         Parameter(
             "negative_slope",
@@ -105,6 +106,7 @@ RRELU = Activation(
     formula=_rrelu_formula,
     value=_rrelu_value,
     derivative=_rrelu_derivative,
+    slopes=lambda lower, upper, noise: (lower + (upper - lower) * noise, 1.0),
     parameters=(
         Parameter("lower", 1 / 8, meaning="least slope below", symbol="l"),
         Parameter("upper", 1 / 3, meaning="largest slope below", symbol="u"),

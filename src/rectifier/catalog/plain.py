@@ -25,6 +25,7 @@ IDENTITY = Activation(
     formula=_formula,
     value=_value,
     derivative=_derivative,
+    slopes=lambda: (1.0,),
     facts=Facts("linear", range=(-inf, inf), convex=True, zero_centred=True),
     summary="The input itself; a network of it is a linear model, however deep.",
     paper="the linear unit of least squares",
@@ -58,6 +59,7 @@ BINARY_STEP = Activation(
     formula=_step_formula,
     value=_step_value,
     derivative=_step_derivative,
+    slopes=lambda: (0.0,),
     facts=Facts(
         "step",
         range=(0.0, 1.0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rectifier.activation import Activation, Facts, Parameter, Peer
-from rectifier.ops.words import inf, isnan, maximum, minimum, ones_like, where, zeros_like
+from rectifier.ops.words import inf, isnan, maximum, minimum, ones_like, sqrt, where, zeros_like
 
 
 def _relu2_formula(x: Any) -> Any:
@@ -53,11 +53,19 @@ def _sparse_plus_derivative(x: Any) -> Any:
     return (minimum(maximum(x, -1.0), 1.0) + 1) / 2
 
 
+def _sparse_plus_from_output(y: Any) -> Any:
+    # the root is kept away from the outside, where its own slope is infinite
+    inside = (y > 0) & (y < 1)
+    root = sqrt(where(inside, y, ones_like(y)))
+    return where(inside, root, minimum(y, 1.0))
+
+
 SPARSE_PLUS = Activation(
     "sparse_plus",
     formula=_sparse_plus_formula,
     value=_sparse_plus_value,
     derivative=_sparse_plus_derivative,
+    from_output=_sparse_plus_from_output,
     facts=Facts("non-linear", range=(0.0, inf), attained=(True, False), convex=True, smoothness=1),
     summary="A softplus that is exactly zero below -1 and exactly the input above 1.",
     paper="Martins and Astudillo 2016, From softmax to sparsemax: its two-class case, integrated",
@@ -82,6 +90,7 @@ SPARSE_SIGMOID = Activation(
     formula=_sparse_sigmoid_formula,
     value=_sparse_plus_derivative,
     derivative=_sparse_sigmoid_derivative,
+    slopes=lambda: (0.5, 0.0),
     facts=Facts(
         "non-linear",
         range=(0.0, 1.0),
@@ -112,11 +121,18 @@ def _smelu_derivative(x: Any, beta: Any) -> Any:
     return (minimum(maximum(x, -beta), beta) + beta) / (2 * beta)
 
 
+def _smelu_from_output(y: Any, beta: Any) -> Any:
+    share = minimum(y / beta, 1.0)
+    inside = (share > 0) & (share < 1)
+    return where(inside, sqrt(where(inside, share, ones_like(y))), share)
+
+
 SMELU = Activation(
     "smelu",
     formula=_smelu_formula,
     value=_smelu_value,
     derivative=_smelu_derivative,
+    from_output=_smelu_from_output,
     parameters=(
         Parameter(
             "beta",

@@ -44,11 +44,16 @@ def _relu_facts(negative_slope: float, max_value: float, threshold: float) -> Fa
     )
 
 
+def _relu_slopes(negative_slope: float, max_value: float, threshold: float) -> tuple[float, ...]:
+    return (negative_slope, 1.0, 0.0) if max_value < inf else (negative_slope, 1.0)
+
+
 RELU = Activation(
     "relu",
     formula=_relu_formula,
     value=_relu_value,
     derivative=_relu_derivative,
+    slopes=_relu_slopes,
     parameters=(
         Parameter(
             "negative_slope",
@@ -105,6 +110,7 @@ RELU6 = Activation(
     formula=_relu6_formula,
     value=_relu6_value,
     derivative=_relu6_derivative,
+    slopes=lambda: (0.0, 1.0),
     facts=Facts(
         "non-linear",
         range=(0.0, 6.0),
@@ -155,6 +161,7 @@ LEAKY_RELU = Activation(
     formula=_leaky_formula,
     value=_leaky_value,
     derivative=_leaky_derivative,
+    slopes=lambda negative_slope: (negative_slope, 1.0),
     parameters=(
         Parameter(
             "negative_slope",

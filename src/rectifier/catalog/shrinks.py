@@ -38,6 +38,7 @@ SOFT_SHRINK = Activation(
     formula=_soft_formula,
     value=_soft_value,
     derivative=_outside,
+    slopes=lambda threshold: (0.0, 1.0),
     parameters=(_THRESHOLD,),
     facts=lambda threshold: Facts(
         "non-linear",
@@ -69,6 +70,7 @@ HARD_SHRINK = Activation(
     formula=_hard_formula,
     value=_hard_value,
     derivative=_outside,
+    slopes=lambda threshold: (0.0, 1.0),
     parameters=(_THRESHOLD,),
     facts=lambda threshold: Facts(
         "non-linear",
@@ -154,6 +156,7 @@ THRESHOLD = Activation(
     formula=_threshold_formula,
     value=_threshold_value,
     derivative=_threshold_derivative,
+    slopes=lambda threshold, value: (0.0, 1.0),
     parameters=(
         Parameter("threshold", 0.0, meaning="what is not above it is replaced", symbol="theta"),
         Parameter("value", 0.0, meaning="what replaces it", symbol="v"),
@@ -197,6 +200,7 @@ THRESHOLDED_RELU = Activation(
     formula=_thresholded_formula,
     value=_thresholded_value,
     derivative=_thresholded_derivative,
+    slopes=lambda alpha: (0.0, 1.0),
     parameters=(
         Parameter(
             "alpha",

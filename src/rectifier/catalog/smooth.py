@@ -9,6 +9,7 @@ from rectifier.ops.words import (
     absolute,
     cos,
     exp,
+    expm1,
     hypot,
     inf,
     log,
@@ -35,11 +36,16 @@ def _softplus_derivative(x: Any, beta: Any) -> Any:
     return sigmoid(beta * x)
 
 
+def _softplus_from_output(y: Any, beta: Any) -> Any:
+    return -expm1(-beta * y)  # 1 - 1 / (1 + exp(beta x))
+
+
 SOFTPLUS = Activation(
     "softplus",
     formula=_softplus_formula,
     value=_softplus_value,
     derivative=_softplus_derivative,
+    from_output=_softplus_from_output,
     parameters=(
         Parameter(
             "beta",
@@ -86,11 +92,18 @@ def _squareplus_derivative(x: Any, b: Any) -> Any:
     return where(x > 0, 1 - tail, tail)
 
 
+def _squareplus_from_output(y: Any, b: Any) -> Any:
+    # x = y - b / (4 y), so that sqrt(x² + b) = y + b / (4 y), and the slope is y over that
+    ratio = b**0.5 / 2 / y
+    return 1 / (1 + ratio * ratio)
+
+
 SQUAREPLUS = Activation(
     "squareplus",
     formula=_squareplus_formula,
     value=_squareplus_value,
     derivative=_squareplus_derivative,
+    from_output=_squareplus_from_output,
     parameters=(Parameter("b", 4.0, low=0.0, positive=True, meaning="roundness of the corner"),),
     facts=Facts("non-linear", range=(0.0, inf), convex=True),
     summary="A softplus made of a square root: no exponential, no overflow.",
@@ -114,11 +127,16 @@ def _log_sigmoid_derivative(x: Any) -> Any:
     return sigmoid(-x)
 
 
+def _log_sigmoid_from_output(y: Any) -> Any:
+    return -expm1(y)
+
+
 LOG_SIGMOID = Activation(
     "log_sigmoid",
     formula=_log_sigmoid_formula,
     value=_log_sigmoid_value,
     derivative=_log_sigmoid_derivative,
+    from_output=_log_sigmoid_from_output,
     facts=Facts("non-linear", range=(-inf, 0.0)),
     summary="The logarithm of the sigmoid, for losses; always negative.",
     paper="the log-likelihood of logistic regression",
@@ -235,11 +253,18 @@ def _sqrt_softplus_derivative(x: Any) -> Any:
     return where(x < -40, exp(minimum(x, 0.0) / 2) / 2, sigmoid(u) / (2 * _root_of_softplus(u)))
 
 
+def _sqrt_softplus_from_output(y: Any) -> Any:
+    # sigmoid(x) = 1 - exp(-y²); below 1e-9 that is y² to the last digit, which may underflow
+    u = maximum(y, 1e-9)
+    return where(y < 1e-9, y / 2, -expm1(-u * u) / (2 * u))
+
+
 SQRT_SOFTPLUS = Activation(
     "sqrt_softplus",
     formula=_sqrt_softplus_formula,
     value=_sqrt_softplus_value,
     derivative=_sqrt_softplus_derivative,
+    from_output=_sqrt_softplus_from_output,
     facts=Facts("non-linear", range=(0.0, inf), lipschitz=0.31908634316947574047),
     summary="The square root of softplus; scores the experts in a router.",
     paper="the sqrtsoftplus of Hugging Face's transformers, in the router of DeepSeek-V4",

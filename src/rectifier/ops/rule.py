@@ -35,12 +35,22 @@ class Rule:
     * ``along_axis`` (softmax and its kin, whose last parameter is the axis): the value of the
       shape of ``x``, the derivative its Jacobian, of shape ``x.shape + (n,)``, the axis last.
     * ``reshaping``: both of the shape that they give.
+
+    Two ways to a gradient without ``x``, for libraries that keep something between:
+
+    * ``from_output``: ``f'`` as a function of the output, ``from_output(y, *parameters)``, with all
+      the digits that it has from ``x``; along an axis, the gradient itself:
+      ``from_output(y, grad, *parameters)``;
+    * ``slopes``: of a function made of straight lines, every slope that it has at these parameters,
+      one to three. All but the first are numbers that every dtype has (0 and 1).
     """
 
     value: Callable[..., Any]
     derivative: Callable[..., Any]
     kind: RuleKind = "elementwise"
     partials: tuple[Callable[..., Any] | None, ...] = ()
+    from_output: Callable[..., Any] | None = None
+    slopes: Callable[..., tuple[float, ...]] | None = None
     key: str = field(default_factory=lambda: f"rule {next(_NUMBERS)}", init=False)
 
     def __post_init__(self) -> None:

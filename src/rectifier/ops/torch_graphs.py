@@ -11,15 +11,15 @@ from typing import Any
 
 import torch
 
-from rectifier.ops.on_torch import function, slope_of
+from rectifier.ops import torch_autograd
 from rectifier.ops.rule import RULES
 
 
 @torch.compiler.allow_in_graph
 def value(key: str, x: Any, parameters: tuple[Any, ...]) -> Any:
-    return function(RULES[key])(x, *parameters)
+    return torch_autograd.value(RULES[key], x, parameters)
 
 
 @torch.compiler.allow_in_graph
 def derivative(key: str, x: Any, parameters: tuple[Any, ...], by: int) -> Any:
-    return slope_of(RULES[key], by)(x, *parameters)
+    return torch_autograd.derivative(RULES[key], x, parameters, by)

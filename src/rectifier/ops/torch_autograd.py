@@ -1,0 +1,263 @@
+"""Rules as torch functions with a backward pass of our own, which keeps as little as it can.
+
+Gradients obey the stated value at each kink and keep their digits in the tails. What is kept for
+them is the first of these that will do, see :func:`_keep`:
+
+* ``input``: x and the parameters that are tensors, where one of these wants a gradient;
+* ``pieces``: two bits an element or one, of a function made of straight lines;
+* ``slope``: f'(x) itself, of such a function whose slopes are an array (``rrelu`` in training);
+* ``output``: y, where f' follows from it with all its digits. The next layer mostly keeps it
+  anyway;
+* ``input`` again, for the others.
+
+Imported when the first torch tensor arrives; never before torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import torch
+
+from rectifier.ops import torch_bits
+from rectifier.ops.rule import Rule, spoken
+from rectifier.ops.torch_words import VOCABULARY
+
+
+def value(rule: Rule, x: torch.Tensor, parameters: tuple[Any, ...]) -> torch.Tensor:
+    """``f(x, *parameters)``, differentiable by ``x`` and by parameters that are tensors."""
+    return Applied.apply(rule, x, *parameters)
+
+
+def derivative(
+    rule: Rule, x: torch.Tensor, parameters: tuple[Any, ...], by: int = 0
+) -> torch.Tensor:
+    """``f'(x, *parameters)`` by ``x``, or by a parameter (counted from 1)."""
+    return computed(rule.slope(by), x, parameters)
+
+
+# -- computing: everything below goes through these two ---------------------------------------
+
+
+def computed(code: Callable[..., Any], x: torch.Tensor, parameters: Sequence[Any]) -> torch.Tensor:
+    """``code(x, *parameters)`` of a rule, in at least float32, rounded once to the dtype of x."""
+    return _speak(code)(*_widened(x, parameters)).to(x.dtype)
+
+
+def chained(
+    code: Callable[..., Any],
+    x: torch.Tensor,
+    parameters: Sequence[Any],
+    grad: torch.Tensor,
+) -> torch.Tensor:
+    """``grad * code(x, *parameters)``, likewise, but still in the dtype that it is computed in."""
+    wide, *others = _widened(x, parameters)
+    return grad.to(wide.dtype) * _speak(code)(wide, *others)
+
+
+@cache
+def _speak(code: Callable[..., Any]) -> Callable[..., Any]:
+    return spoken(code, _vocabulary)
+
+
+def _vocabulary() -> dict[str, Any]:
+    return VOCABULARY
+
+
+def _wide(dtype: torch.dtype) -> torch.dtype:
+    return dtype if dtype.itemsize >= 4 else torch.float32
+
+
+def _widened(x: torch.Tensor, parameters: Sequence[Any]) -> list[Any]:
+    """x and the parameters in at least float32; a parameter never changes the dtype of x."""
+    dtype = _wide(x.dtype)
+    others = (p.to(dtype) if isinstance(p, torch.Tensor) else p for p in parameters)
+    return [x.to(dtype), *others]
+
+
+# -- the function -----------------------------------------------------------------------------
+
+
+class Applied(torch.autograd.Function):
+    """``Applied.apply(rule, x, *parameters)``."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(rule: Rule, x: torch.Tensor, *parameters: Any) -> torch.Tensor:
+        y = computed(rule.value, x, parameters)
+        # A view would share its version counter with x, as identity's value otherwise does.
+        return y.clone() if y is x else y
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+        rule, x, *parameters = inputs
+        tensors = [p for p in parameters if isinstance(p, torch.Tensor)]
+        ctx.rule, ctx.dtype = rule, x.dtype
+        ctx.numbers = [None if isinstance(p, torch.Tensor) else p for p in parameters]
+        ctx.kept, saved = _keep(rule, x, parameters, output, ctx.needs_input_grad[1:])
+        ctx.save_for_backward(*saved)
+        ctx.save_for_forward(x, *tensors)
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[Any, ...]:
+        rule, for_x, for_parameters = ctx.rule, None, [None] * len(ctx.numbers)
+        _, wanted, *others = ctx.needs_input_grad
+        if ctx.kept == "pieces":
+            (packed,) = ctx.saved_tensors
+            for_x = (_slope_of_pieces(rule, ctx.numbers, packed, grad) * grad).to(ctx.dtype)
+        elif ctx.kept == "slope":
+            (slope,) = ctx.saved_tensors
+            for_x = grad * slope
+        else:
+            x, parameters = _given(ctx)
+            if wanted:
+                pull = _pull_by_output if ctx.kept == "output" else _pull
+                for_x = pull(rule, x, parameters, grad).to(ctx.dtype)
+            for_parameters = [
+                _for_parameter(rule, x, parameters, grad, place) if needed else None
+                for place, needed in enumerate(others)
+            ]
+        return None, for_x, *for_parameters
+
+    @staticmethod
+    def jvp(ctx: Any, _: Any, tangent: Any, *others: Any) -> torch.Tensor:
+        x, parameters = _given(ctx)
+        terms = [_push(ctx.rule, x, parameters, tangent)] * (tangent is not None)
+        for place, change in enumerate(others):
+            if change is not None:
+                terms.append(_push_parameter(ctx.rule, x, parameters, change, place))
+        return sum(terms[1:], start=terms[0]).to(ctx.dtype)
+
+
+def _given(ctx: Any) -> tuple[torch.Tensor, list[Any]]:
+    """What was kept, in place of x, and the parameters."""
+    x, *tensors = ctx.saved_tensors
+    left = iter(tensors)
+    return x, [next(left) if number is None else number for number in ctx.numbers]
+
+
+# -- what is kept -----------------------------------------------------------------------------
+
+
+def _keep(
+    rule: Rule, x: torch.Tensor, parameters: list[Any], y: torch.Tensor, needed: Sequence[bool]
+) -> tuple[str, list[torch.Tensor]]:
+    """The name of what is kept, and it."""
+    tensors = [p for p in parameters if isinstance(p, torch.Tensor)]
+    if not any(needed):
+        return "nothing", []
+    if any(needed[1:]):
+        return "input", [x, *tensors]
+    if rule.slopes is not None:
+        slope = computed(rule.derivative, x, parameters)
+        if tensors:
+            return "slope", [slope]
+        return "pieces", [_pieces(rule, parameters, slope)]
+    if rule.from_output is not None:
+        return "output", [y, *tensors]
+    return "input", [x, *tensors]
+
+
+def _pieces(rule: Rule, parameters: list[Any], slope: torch.Tensor) -> torch.Tensor:
+    """Which of the rule's slopes each element of ``slope`` is; one number more for NaN."""
+    slopes, bits = _slopes(rule, parameters)
+    codes = torch.isnan(slope).to(torch.uint8) * (2**bits - 1)
+    for code, one in enumerate(slopes[1:], 1):
+        codes = codes | ((slope == one).to(torch.uint8) * code)
+    return torch_bits.pack(codes, bits)
+
+
+def _slope_of_pieces(
+    rule: Rule, parameters: list[Any], packed: torch.Tensor, grad: torch.Tensor
+) -> torch.Tensor:
+    slopes, bits = _slopes(rule, parameters)
+    codes = torch_bits.unpack(packed, bits, grad.shape)
+    like = {"dtype": _wide(grad.dtype), "device": grad.device}
+    result = torch.full((), slopes[0], **like)
+    for code, slope in enumerate([*slopes[1:], *[0.0] * (2**bits - 1 - len(slopes)), torch.nan], 1):
+        if code < len(slopes) or code == 2**bits - 1:
+            result = torch.where(codes == code, torch.full((), slope, **like), result)
+    return result
+
+
+def _slopes(rule: Rule, parameters: list[Any]) -> tuple[tuple[float, ...], int]:
+    """The slopes that a piecewise-linear rule has, and the bits that tell them and NaN apart."""
+    assert rule.slopes is not None
+    slopes = rule.slopes(*parameters)
+    return slopes, 1 if len(slopes) == 1 else 2
+
+
+# -- gradients and tangents -------------------------------------------------------------------
+
+
+def _pull(rule: Rule, x: torch.Tensor, parameters: list[Any], grad: torch.Tensor) -> torch.Tensor:
+    """The gradient by x, from x."""
+    if rule.elementwise:
+        return chained(rule.derivative, x, parameters, grad)
+    wide, *others = _widened(x, parameters)
+    compute = _speak(rule.value)
+    pullback = torch.func.vjp(lambda z: compute(z, *others), wide)[1]
+    return pullback(grad.to(wide.dtype))[0]
+
+
+def _pull_by_output(
+    rule: Rule, y: torch.Tensor, parameters: list[Any], grad: torch.Tensor
+) -> torch.Tensor:
+    """The gradient by x, from the output."""
+    assert rule.from_output is not None
+    if rule.elementwise:
+        return chained(rule.from_output, y, parameters, grad)
+    wide, *others = _widened(y, parameters)
+    return _speak(rule.from_output)(wide, grad.to(wide.dtype), *others)
+
+
+def _for_parameter(
+    rule: Rule, x: torch.Tensor, parameters: list[Any], grad: torch.Tensor, place: int
+) -> torch.Tensor:
+    """The gradient by a parameter that is a tensor, in its shape and dtype."""
+    parameter, by = parameters[place], rule.partial(place)
+    if by is not None:
+        slope = chained(by, x, parameters, grad)
+        return slope.sum_to_size(parameter.shape).to(parameter.dtype)
+    through = _through(rule, x, parameters, place)
+    wide = grad.to(_wide(x.dtype))
+    return torch.func.vjp(through, parameter.to(wide.dtype))[1](wide)[0].to(parameter.dtype)
+
+
+def _push(
+    rule: Rule, x: torch.Tensor, parameters: list[Any], tangent: torch.Tensor
+) -> torch.Tensor:
+    """What a change of x does to the output, from x."""
+    if rule.elementwise:
+        return chained(rule.derivative, x, parameters, tangent)
+    wide, *others = _widened(x, parameters)
+    compute = _speak(rule.value)
+    return torch.func.jvp(lambda z: compute(z, *others), (wide,), (tangent.to(wide.dtype),))[1]
+
+
+def _push_parameter(
+    rule: Rule, x: torch.Tensor, parameters: list[Any], change: torch.Tensor, place: int
+) -> torch.Tensor:
+    """What a change of a parameter does to the output."""
+    by = rule.partial(place)
+    if by is not None:
+        return chained(by, x, parameters, change)
+    dtype = _wide(x.dtype)
+    through = _through(rule, x, parameters, place)
+    return torch.func.jvp(through, (parameters[place].to(dtype),), (change.to(dtype),))[1]
+
+
+def _through(
+    rule: Rule, x: torch.Tensor, parameters: list[Any], place: int
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The value as a function of one parameter."""
+    wide, *others = _widened(x, parameters)
+    compute = _speak(rule.value)
+
+    def through(parameter: torch.Tensor) -> torch.Tensor:
+        return compute(wide, *others[:place], parameter, *others[place + 1 :])
+
+    return through

@@ -1,0 +1,69 @@
+"""What torch keeps for the backward pass, and that nothing is lost by keeping less."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import rectifier as rf
+from rectifier.ops import torch_bits
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (8,), (3, 5), (2, 17, 3)])
+def test_codes_come_back_from_their_bytes(bits, shape):
+    codes = torch.randint(0, 2**bits, shape, dtype=torch.uint8)
+    packed = torch_bits.pack(codes, bits)
+    assert packed.numel() == -(-codes.numel() * bits // 8)
+    assert torch.equal(torch_bits.unpack(packed, bits, codes.shape), codes)
+
+
+# Of those that keep something else than x: as many of float32's ulps as their f' from x is off,
+# and this many more.
+LESS = [n for n in rf.names() if rf.get(n).rule.from_output or rf.get(n).rule.slopes]
+ELEMENTWISE = [name for name in LESS if rf.get(name).elementwise]
+POINTS = torch.cat(
+    [
+        torch.linspace(-30, 30, 1201, dtype=torch.float64),
+        torch.logspace(-6, 4, 101, dtype=torch.float64),
+        -torch.logspace(-6, 4, 101, dtype=torch.float64),
+        torch.tensor([0.0, -0.0, 0.5, 1, 3, 6, -0.5, -1, -3, torch.inf, -torch.inf, torch.nan]),
+    ]
+)
+
+
+@pytest.mark.parametrize("name", ELEMENTWISE)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
+def test_gradients_keep_their_digits_without_the_input(name, dtype):
+    act, given = rf.get(name), POINTS.to(dtype).requires_grad_()
+    true = act.derivative(given.detach().double())
+    if act.rule.slopes:  # a slope in the dtype itself
+        true = act.derivative(given.detach()).double()
+    y = act(given)
+    (found,) = torch.autograd.grad(y, given, torch.ones_like(y))
+    assert torch.equal(found.isnan(), true.isnan())
+    tiny, eps = torch.finfo(dtype).tiny, torch.finfo(dtype).eps
+    off = (found.double() - true).abs() / (true.abs() * eps).clamp(min=tiny)
+    allowed = 0.0 if act.rule.slopes else 3.0
+    assert off.nan_to_num(0, 0, 0).max() <= allowed
+
+
+# torch's own forward mode uses its deprecated torch.jit.script, once.
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+@pytest.mark.parametrize("name", [n for n in LESS if rf.get(n).kind == "along_axis"])
+def test_gradients_of_rows_are_those_of_the_jacobian(name):
+    act = rf.get(name)
+    rows = torch.randn(3, 5, dtype=torch.float64, requires_grad=True)
+    for axis in (0, 1):
+        y = act(rows, axis=axis)
+        weight = torch.randn_like(y)
+        (found,) = torch.autograd.grad(y, rows, weight)
+        jacobian = act.derivative(rows.detach(), axis=axis).movedim(axis, -2)
+        expected = (weight.movedim(axis, -1)[..., :, None] * jacobian).sum(-2)
+        torch.testing.assert_close(found, expected.movedim(-1, axis))
+        torch.testing.assert_close(
+            torch.func.jvp(lambda r, axis=axis: act(r, axis=axis), (rows.detach(),), (weight,))[1],
+            (weight.movedim(axis, -1)[..., None, :] * jacobian).sum(-1).movedim(-1, axis),
+        )
+    if name != "hardmax":
+        assert torch.autograd.gradgradcheck(act, (rows,))

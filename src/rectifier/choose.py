@@ -155,6 +155,7 @@ def _refuse_beside_train(data: Any, settings: Mapping[str, Any], **about_data: A
     given = [name for name, value in about_data.items() if value]
     given += ["data"] if data is not None else []
     given += [name for name in settings if name in NOT_OURS]
+    given += ["engine"] if settings.get("engine", "local") != "local" else []
     if given:
         raise InputError(
             f"{given[0]} cannot be given beside train=, whose code decides that for itself"

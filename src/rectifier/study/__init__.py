@@ -123,6 +123,11 @@ def study(
     settings = replace(settings, metric=metric.name).checked()
     code = {}
     if build is not None:
+        if settings.engine != "local":
+            raise InputError(
+                f"--engine {settings.engine} trains the built-in networks; one of your own is "
+                "trained on this machine: leave out --engine"
+            )
         from rectifier.study.own.training import fingerprint_of
 
         code = {"code of the network": fingerprint_of(build)}

@@ -60,7 +60,8 @@ def train(engine: KerasEngine, key: RunKey, model: Any, beat: Beat, epochs: int)
 
 
 def _weights(model: Any) -> list[np.ndarray]:
-    """``model.get_weights()``, whose own way to NumPy warns with NumPy 2."""
+    """``model.get_weights()``, which hands NumPy variables instead of tensors: a warning."""
     import keras
 
-    return [np.array(keras.ops.convert_to_numpy(weight)) for weight in model.weights]
+    tensor, numpy = keras.ops.convert_to_tensor, keras.ops.convert_to_numpy
+    return [np.array(numpy(tensor(weight))) for weight in model.weights]

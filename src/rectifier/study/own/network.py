@@ -10,7 +10,10 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import json
 import math
+import os
+import random
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -31,35 +34,71 @@ from rectifier.study.train.problem import Problem
 Build = Callable[..., Any]
 
 
+def prefer_jax() -> None:
+    """Has Keras run on JAX, where runs are trained side by side, unless somebody chose otherwise.
+
+    A choice is a Keras that is imported already, KERAS_BACKEND, or another backend than TensorFlow
+    in keras.json: Keras writes TensorFlow, its default, into that file by itself.
+    """
+    if "keras" in sys.modules or "KERAS_BACKEND" in os.environ:
+        return
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    try:
+        chosen = json.loads((home / "keras.json").read_text(encoding="utf-8"))["backend"]
+    except (OSError, ValueError, KeyError, TypeError):  # none, or not one that Keras could read
+        chosen = "tensorflow"
+    if chosen == "tensorflow":
+        os.environ["KERAS_BACKEND"] = "jax"
+
+
 def load_build(text: str) -> Build:
     """The function of ``my.py:function`` or ``package.module:function``, which is imported.
 
     Raises:
         InputError: no such file, module or function, or it fails to import.
     """
+    prefer_jax()
     where, _, name = text.rpartition(":")
+    file = Path(where) if where.endswith(".py") else None
+    beside = str(file.parent.resolve()) if file else ""  # where its own imports are looked for
+    sys.path.insert(0, beside)
     try:
-        if where.endswith(".py"):
-            spec = importlib.util.spec_from_file_location(Path(where).stem, Path(where))
-            if spec is None or spec.loader is None or not Path(where).is_file():
+        if file is None:
+            module = importlib.import_module(where)
+        else:
+            spec = importlib.util.spec_from_file_location(file.stem, file)
+            if spec is None or spec.loader is None or not file.is_file():
                 raise InputError(f"--network {text}: there is no file {where}")
             module = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
-        else:
-            sys.path.insert(0, "")
-            try:
-                module = importlib.import_module(where)
-            finally:
-                sys.path.remove("")
     except InputError:
         raise
     except Exception as error:
         told = f"{type(error).__name__}: {one_line(error)}"
         raise InputError(f"--network {text}: {where} cannot be imported: {told}") from error
+    finally:
+        sys.path.remove(beside)
     found = getattr(module, name, None)
     if not callable(found):
-        raise InputError(f"--network {text}: {where} has no function {name!r}")
+        told = f"has no function {name!r}" if name else "is a file; name its function after the :"
+        raise InputError(f"--network {text}: {where} {told}")
     return found
+
+
+def _seed_libraries(number: int) -> None:
+    """``keras.utils.set_random_seed``, which would import TensorFlow whatever Keras runs on: 5 s.
+
+    Keras draws the seeds of its initialisers and layers from Python's own generator.
+    """
+    import keras
+
+    if "tensorflow" in sys.modules:
+        keras.utils.set_random_seed(number)
+        return
+    random.seed(number)
+    np.random.seed(number)  # noqa: NPY002  (somebody's own function may draw from it)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(number)
 
 
 class KerasEngine:
@@ -76,6 +115,7 @@ class KerasEngine:
 
     def __init__(self, problem: Problem, settings: Settings, lanes: int, build: Build) -> None:
         self.problem, self.settings, self.lanes, self._build = problem, settings, lanes, build
+        prefer_jax()
         images = problem.table.images
         columns = problem.features.matrix.shape[2]
         self.shape = (columns,) if images is None else images.shape[1:]
@@ -101,7 +141,7 @@ class KerasEngine:
         import keras
 
         rng = generator(self.settings.seed, key.phase, "weights", key.seed)
-        keras.utils.set_random_seed(int(rng.integers(2**31)))
+        _seed_libraries(int(rng.integers(2**31)))
         try:
             model = self._build(catalog.get(key.activation), *self._arguments)
             if not isinstance(model, keras.Model):
@@ -155,17 +195,23 @@ class KerasEngine:
 
         models = [self.model(key) for key in task.runs]
         if keras.backend.backend() != "jax":
-            self.why_apart = f"Keras runs on {keras.backend.backend()}"
+            self.why_apart = f"Keras runs on {keras.backend.backend()}, not on jax (KERAS_BACKEND)"
         elif models[0].compiled:
             self.why_apart = "the model is compiled with an optimizer of its own"
         if not self.why_apart:
             try:
                 return keras_lanes.train(self, task, models, beat, epochs)
-            except (TypeError, ValueError, NotImplementedError) as error:
+            except (TypeError, ValueError, AttributeError, NotImplementedError) as error:
                 self.why_apart = f"vmap failed: {type(error).__name__}: {one_line(error)}"[:200]
                 models = [self.model(key) for key in task.runs]
         pairs = zip(task.runs, models, strict=True)
-        return [keras_single.train(self, key, model, beat, epochs) for key, model in pairs]
+        try:
+            return [keras_single.train(self, key, model, beat, epochs) for key, model in pairs]
+        except (TypeError, ValueError, AttributeError, NotImplementedError) as error:
+            raise InputError(
+                f"the network with {task.activation} cannot be trained: {type(error).__name__}: "
+                f"{one_line(error)}; finished runs are kept"
+            ) from error
 
     # -- what both ways of training need ------------------------------------------------------
 

@@ -171,7 +171,7 @@ EXPONENTIAL = Activation(
 
 
 def _elish_formula(x: Any) -> Any:
-    return where(x > 0, x, exp(x) - 1) / (1 + exp(-x))
+    return where(x > 0, x / (1 + exp(-x)), (exp(x) - 1) / (1 + exp(-x)))
 
 
 def _elish_value(x: Any) -> Any:
@@ -206,8 +206,8 @@ ELISH = Activation(
 
 
 def _hard_elish_formula(x: Any) -> Any:
-    gate = where(x > -1, where(x < 1, (x + 1) / 2, 1), 0)
-    return where(x > 0, x, exp(x) - 1) * gate
+    falling = where(x > -1, (exp(x) - 1) * (x + 1) / 2, 0)
+    return where(x > 0, where(x < 1, x * (x + 1) / 2, x), falling)
 
 
 def _hard_elish_value(x: Any) -> Any:

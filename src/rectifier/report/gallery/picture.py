@@ -137,7 +137,7 @@ def _panel(drawing: Drawing, window: tuple[float, float], width: int, height: in
     low, high = window
     tolerance = (high - low) / height / _FINE
     axis: dict[str, Any] = {"title": None, "domain": False, "ticks": False, "labelPadding": 5}
-    axis |= {"grid": True, "format": "~g"}
+    axis |= {"grid": True, "format": ".4~g"}  # bare ~g prints 10 as 1e+1
     across, upward = (
         {"nice": False, "zero": False, "domain": domain}
         for domain in ([-drawing.reach, drawing.reach], [low, high])

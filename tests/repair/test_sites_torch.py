@@ -10,7 +10,6 @@ from torch import nn
 from rectifier.errors import InputError
 from rectifier.repair.sites import find, tap
 
-
 # Importing the compiler is what warns, not what we do with it.
 COMPILES = pytest.mark.filterwarnings(
     "ignore:.torch.jit.script_method. is deprecated:DeprecationWarning"

@@ -28,7 +28,7 @@ from types import SimpleNamespace
 import numpy as np
 import polars as pl
 
-from benchmarks.calibration_report import report
+from benchmarks.calibration_report import draw, gathered, show
 from rectifier.study.judge.metrics import METRICS
 from rectifier.study.load import load
 from rectifier.study.plan import RunKey, Split, Task, splits
@@ -235,6 +235,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="Folder of the journal.")
     parser.add_argument("--report", action="store_true", help="Judge what is there; no training.")
+    parser.add_argument("--charts", type=Path, help="Folder for the charts, such as docs.")
     options = parser.parse_args(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     journal = sqlite3.connect(options.out / "calibration.sqlite")
@@ -248,7 +249,10 @@ def main(arguments: list[str] | None = None) -> None:
             for rows, count in sizes.items():
                 for place, (name, data) in enumerate(found.items()):
                     train(name, place, rows, count, data, journal)
-    report(journal, list(NAMES))
+    figures = gathered(journal, list(NAMES))
+    show(figures)
+    if options.charts:
+        draw(figures, options.charts)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Judges what benchmarks/calibration.py has trained: coverage, width, false alarms, power.
 
-Prints Markdown for docs/statistics.md. Intervals are computed again from the hits of every row, so
-that a new one can be tried without training anything.
+Prints Markdown and draws charts for docs/statistics.md. Intervals are computed again from the hits
+of every row, so that a new one can be tried without training anything.
 """
 
 from __future__ import annotations
@@ -10,15 +10,20 @@ import io
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 
+import altair as alt
 import numpy as np
 from scipy import stats
 
+from rectifier.report.charts import PALETTE, data, styled, to_svg
 from rectifier.study.judge.metrics import METRICS
 from rectifier.study.judge.statistics import FOLDS, Scores, difference_interval, holm
 from rectifier.study.judge.verdict import decide
 
 INTERVALS = ("t", "nadeau-bengio", "rows", "crossed", "averaged", "crossed + 1/4")
+STATED = [0.05, 0.2, 0.4, 0.6, 0.8, 0.95]  # between them stated chances are counted together
 BINS = {0.5: (0.35, 0.7), 1.0: (0.7, 1.4), 2.0: (1.4, 2.8), 4.0: (2.8, 5.6)}
 
 
@@ -63,101 +68,199 @@ def rule(scores: Scores, method: str) -> dict:
     return decide(scores, baseline=base, metric=metric, learning_rates={}, runs={}, method=method)
 
 
-def report(journal: sqlite3.Connection, names: list[str]) -> None:
+def _lists() -> defaultdict:
+    return defaultdict(list)
+
+
+@dataclass
+class Figures:
+    """What a journal says, gathered study by study.
+
+    Attributes:
+        studies: their number, by rows.
+        held, near, half, power, alarm: by interval and rows (power by true difference too): whether
+            an interval held the truth, and the mean of the study's own networks on rows left out;
+            its half-width; whether it saw a difference of that size; whether an A/A study of 20
+            names proved a winner.
+        verdicts: strength of each verdict, by interval, rows and kind of study.
+        bias: of the best's difference and of its expected gain, by interval and rows.
+        bets: stated chance of being better than relu, and whether that was so.
+    """
+
+    studies: dict[int, int] = field(default_factory=dict)
+    held: defaultdict = field(default_factory=_lists)
+    near: defaultdict = field(default_factory=_lists)
+    half: defaultdict = field(default_factory=_lists)
+    power: defaultdict = field(default_factory=_lists)
+    alarm: defaultdict = field(default_factory=_lists)
+    verdicts: defaultdict = field(default_factory=_lists)
+    bias: defaultdict = field(default_factory=_lists)
+    bets: list[tuple[float, bool]] = field(default_factory=list)
+
+    def reliability(self) -> Iterator[tuple[float, float, int]]:
+        """Mean stated chance, share that came true and number of claims, bin by bin."""
+        said, was = np.array(self.bets, float).T
+        place = np.digitize(said, STATED)
+        for i in range(len(STATED) + 1):
+            if (place == i).any():
+                yield said[place == i].mean(), was[place == i].mean(), int((place == i).sum())
+
+
+def gathered(journal: sqlite3.Connection, names: list[str]) -> Figures:
+    """The figures of every study in ``journal``."""
     groups = defaultdict(list)
     for population, rows, content in journal.execute(
         "SELECT population, rows, content FROM studies ORDER BY rows, population, number"
     ):
         groups[rows, population].append(unpack(content, names, rows))
-    sizes = sorted({rows for rows, _ in groups})
-    held = defaultdict(list)
-    near = defaultdict(list)  # of the mean over these very networks
-    half, power, alarm = defaultdict(list), defaultdict(list), defaultdict(list)
-    verdicts, bets, bias = defaultdict(list), [], defaultdict(list)
-    studies = dict.fromkeys(sizes, 0)
+    figures = Figures()
     for (rows, _), found in groups.items():
         left = np.array([truth for *_, truth in found])[:, : len(names)]
-        studies[rows] += len(found)
+        figures.studies[rows] = figures.studies.get(rows, 0) + len(found)
         for number, (usual, averaged, same, _) in enumerate(found):
             truth = np.delete(left, number, axis=0).mean(axis=0)
-            p_values = defaultdict(list)
-            for place in range(1, len(names)):
-                true = truth[place] - truth[0]
-                here = left[number, place] - left[number, 0]
-                size = next((s for s, (a, b) in BINS.items() if a <= 100 * abs(true) < b), None)
-                each = intervals(usual, averaged, names[place], names[0])
-                for method, (low, high, _) in zip(INTERVALS, each, strict=True):
-                    held[method, rows].append(low <= true <= high)
-                    near[method, rows].append(low <= here <= high)
-                    half[method, rows].append((high - low) / 2)
-                    if size:
-                        right = low > 0 if true > 0 else high < 0
-                        power[method, rows, size].append(right)
-                alias = same.activations
-                once = Scores(
-                    alias,
-                    same.scores[:, :FOLDS],
-                    same.rows[:FOLDS],
-                    same.contributions[:FOLDS],
-                    rows,
-                )
-                pair = intervals(same, once, alias[place], alias[0])
-                for method, (low, _, p_value) in zip(INTERVALS, pair, strict=True):
-                    p_values[method].append((p_value, low > 0))
-            for method, tests in p_values.items():
-                adjusted = holm([p for p, _ in tests])
-                alarm[method, rows].append(
-                    any(p < 0.05 and up for p, (_, up) in zip(adjusted, tests, strict=True))
-                )
-            for method in ("crossed", "nadeau-bengio"):
-                for kind, scores in (("A/A", same), ("A/B", usual)):
-                    said = rule(scores, method)
-                    other = said["recommended"] != scores.activations[0]
-                    strength = said["strength"] if other else "no matter"
-                    verdicts[method, rows, kind].append(strength)
-                    if kind == "A/A":
-                        continue
-                    for row in said["table"]:
-                        place = names.index(row["activation"])
-                        if place and method == "crossed":
-                            true = truth[place] - truth[0]
-                            bets.append((row["probability_better"], true > 0))
-                    best = max(said["table"], key=lambda row: row["expected_gain"])
-                    true = truth[names.index(best["activation"])] - truth[0]
-                    bias[method, rows].append(
-                        (best["difference"] - true, best["expected_gain"] - true)
-                    )
-    print(f"Studies: {', '.join(f'{n} of {rows} rows' for rows, n in studies.items())}.\n")
+            _count_intervals(figures, rows, usual, averaged, truth - truth[0], left[number])
+            _count_alarms(figures, rows, same)
+            _count_verdicts(figures, rows, usual, same, truth - truth[0])
+    return figures
+
+
+def _count_intervals(
+    figures: Figures,
+    rows: int,
+    usual: Scores,
+    averaged: Scores,
+    truth: np.ndarray,
+    left: np.ndarray,
+) -> None:
+    names = usual.activations
+    for place in range(1, len(names)):
+        true, here = truth[place], left[place] - left[0]
+        size = next((s for s, (a, b) in BINS.items() if a <= 100 * abs(true) < b), None)
+        each = intervals(usual, averaged, names[place], names[0])
+        for method, (low, high, _) in zip(INTERVALS, each, strict=True):
+            figures.held[method, rows].append(low <= true <= high)
+            figures.near[method, rows].append(low <= here <= high)
+            figures.half[method, rows].append((high - low) / 2)
+            if size:
+                figures.power[method, rows, size].append(low > 0 if true > 0 else high < 0)
+
+
+def _count_alarms(figures: Figures, rows: int, same: Scores) -> None:
+    alias = same.activations
+    once = Scores(
+        alias, same.scores[:, :FOLDS], same.rows[:FOLDS], same.contributions[:FOLDS], rows
+    )
+    tests = defaultdict(list)
+    for name in alias[1:]:
+        for method, (low, _, p_value) in zip(
+            INTERVALS, intervals(same, once, name, alias[0]), strict=True
+        ):
+            tests[method].append((p_value, low > 0))
+    for method, found in tests.items():
+        adjusted = holm([p for p, _ in found])
+        figures.alarm[method, rows].append(
+            any(p < 0.05 and up for p, (_, up) in zip(adjusted, found, strict=True))
+        )
+
+
+def _count_verdicts(
+    figures: Figures, rows: int, usual: Scores, same: Scores, truth: np.ndarray
+) -> None:
+    for method in ("crossed", "nadeau-bengio"):
+        for kind, scores in (("A/A", same), ("A/B", usual)):
+            said = rule(scores, method)
+            other = said["recommended"] != scores.activations[0]
+            figures.verdicts[method, rows, kind].append(said["strength"] if other else "no matter")
+            if kind == "A/A":
+                continue
+            place = scores.activations.index
+            for row in said["table"]:
+                if method == "crossed" and place(row["activation"]):
+                    true = truth[place(row["activation"])]
+                    figures.bets.append((row["probability_better"], true > 0))
+            best = max(said["table"], key=lambda row: row["expected_gain"])
+            true = truth[place(best["activation"])]
+            figures.bias[method, rows].append(
+                (best["difference"] - true, best["expected_gain"] - true)
+            )
+
+
+def show(figures: Figures) -> None:
+    """Prints the tables."""
+    sizes = sorted(figures.studies)
+    told = ", ".join(f"{figures.studies[rows]} of {rows} rows" for rows in sizes)
+    print(f"Studies: {told}.\n")
     print(
         "| rows | interval | covers | covers this table's | half-width | A/A false alarm |"
         " power at 0.5 | 1 | 2 | 4 |\n|" + "---|" * 10
     )
     for rows in sizes:
         for method in INTERVALS:
-            seen = [power[method, rows, size] for size in BINS]
+            seen = [figures.power[method, rows, size] for size in BINS]
             shown = " | ".join(f"{np.mean(s):.0%}" if len(s) >= 20 else "-" for s in seen)
-            false = "-" if method == "averaged" else f"{np.mean(alarm[method, rows]):.1%}"
+            alarm = figures.alarm[method, rows]
+            false = "-" if method == "averaged" else f"{np.mean(alarm):.1%}"
             print(
-                f"| {rows} | {method} | {np.mean(held[method, rows]):.1%} | "
-                f"{np.mean(near[method, rows]):.1%} | ±{100 * np.mean(half[method, rows]):.2f} | "
-                f"{false} | {shown} |"
+                f"| {rows} | {method} | {np.mean(figures.held[method, rows]):.1%} | "
+                f"{np.mean(figures.near[method, rows]):.1%} | "
+                f"±{100 * np.mean(figures.half[method, rows]):.2f} | {false} | {shown} |"
             )
     print(
         "\n| rows | interval | studies | proven | likely | bias of the best's difference |"
         " of its expected gain |\n|" + "---|" * 7
     )
-    for (method, rows, kind), told in sorted(verdicts.items(), key=lambda item: item[0][::-1]):
-        share = [np.mean([t == s for t in told]) for s in ("proven", "likely")]
-        plain, shrunk = 100 * np.mean(bias[method, rows], axis=0)
-        last = f"{plain:+.2f} | {shrunk:+.2f}" if kind == "A/B" else "- | -"
+    for (method, rows, kind), said in sorted(figures.verdicts.items(), key=lambda i: i[0][::-1]):
+        share = [np.mean([t == s for t in said]) for s in ("proven", "likely")]
+        last = "- | -"
+        if kind == "A/B":
+            plain, shrunk = 100 * np.mean(figures.bias[method, rows], axis=0)
+            last = f"{plain:+.2f} | {shrunk:+.2f}"
         print(
-            f"| {rows} | {method} | {len(told)} {kind} | {share[0]:.1%} | {share[1]:.1%} | {last} |"
+            f"| {rows} | {method} | {len(said)} {kind} | {share[0]:.1%} | {share[1]:.1%} | {last} |"
         )
-    said, was = np.array(bets, float).T
-    place = np.digitize(said, [0.05, 0.2, 0.4, 0.6, 0.8, 0.95])
-    shown = [
-        f"{said[place == i].mean():.2f}: {was[place == i].mean():.2f} ({(place == i).sum()})"
-        for i in range(7)
-        if (place == i).any()
+    bins = [f"{said:.2f}: {was:.2f} ({claims})" for said, was, claims in figures.reliability()]
+    print("\nsaid: was (claims) - " + ", ".join(bins))
+
+
+def draw(figures: Figures, folder: Path) -> None:
+    """Writes coverage and reliability as SVG into ``folder``."""
+    held = [
+        {"interval": method, "rows": f"{rows} rows", "covers": np.mean(found), "wide": spread}
+        for (method, rows), found in figures.held.items()
+        for spread in [100 * np.mean(figures.half[method, rows])]
     ]
-    print("\nsaid: was (claims) - " + ", ".join(shown))
+    share = alt.Axis(format=".0%")
+    points = alt.Chart(data(held)).encode(
+        x=alt.X("covers:Q", title="intervals that hold the truth", axis=share).scale(zero=False),
+        y=alt.Y("interval:N", title=None, sort=list(INTERVALS)),
+    )
+    zone = alt.Chart(data([{"low": 0.93, "high": 0.97}])).mark_rect(color=PALETTE["accent-soft"])
+    note = points.mark_text(align="left", dx=8, fontSize=10).encode(
+        text=alt.Text("wide:Q", format=".1f")
+    )
+    coverage = alt.layer(
+        zone.encode(x="low:Q", x2="high:Q"), points.mark_point(filled=True, size=60), note
+    ).properties(width=230, height=150)
+    faceted = coverage.facet(
+        alt.Column("rows:N", title=None, sort=[f"{rows} rows" for rows in sorted(figures.studies)]),
+        data=data(held),
+    ).properties(title="Coverage; the band is 93 to 97 %, beside each its half-width in points")
+    bins = [
+        {"said": said, "was": was, "claims": claims} for said, was, claims in figures.reliability()
+    ]
+    line = alt.Chart(data([{"said": 0, "was": 0}, {"said": 1, "was": 1}])).mark_line(
+        color=PALETTE["axis"], strokeDash=[4, 3]
+    )
+    dots = alt.Chart(data(bins)).encode(
+        x=alt.X("said:Q", title="stated chance to be better", axis=share),
+        y=alt.Y("was:Q", title="share that was", axis=share),
+    )
+    reliability = alt.layer(
+        line.encode(x="said:Q", y="was:Q"),
+        dots.mark_point(filled=True, size=70, color=PALETTE["accent"]),
+        dots.mark_text(align="left", dx=8, dy=6, fontSize=10).encode(text="claims:Q"),
+    ).properties(width=260, height=260, title="Chances, beside each its number of claims")
+    for name, chart in (("coverage", faceted), ("reliability", reliability)):
+        drawn = to_svg(styled(chart).properties(background=PALETTE["paper"]))
+        (folder / f"calibration-{name}.svg").write_text(drawn, encoding="utf-8")

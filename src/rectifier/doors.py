@@ -14,7 +14,7 @@ import inspect
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from keyword import iskeyword
 from pathlib import Path
@@ -257,6 +257,9 @@ class Stub:
         options: what every layer takes besides, as source.
         learning: what layers take that learn; ``each``, for each learnable parameter ``{0}``.
         drawing: what layers take that draw.
+        calls: what functions of a kind take besides; those that draw, of the kind "drawn".
+        kinds: what layers of a kind take besides.
+        first: of what they take, by layer, what comes before the parameters.
     """
 
     head: str
@@ -267,6 +270,9 @@ class Stub:
     learning: str = ""
     each: str = ""
     drawing: str = ""
+    calls: Mapping[str, str] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    first: Mapping[str, str] = field(default_factory=dict)
 
 
 STUBS = {
@@ -291,6 +297,25 @@ from rectifier.keras.strings import register_strings as register_strings
         each="{0}_initializer: Any = ..., {0}_regularizer: Any = ..., {0}_constraint: Any = ...",
         drawing="seed: int | None = ...",
     ),
+    "torch": Stub(
+        head="""from typing import Any
+
+from torch import Tensor
+
+from rectifier.torch.layers import Layer as Layer
+""",
+        array="Tensor",
+        number="float | Tensor",
+        base="Layer",
+        learning="num_parameters: int = 1, device: Any = None, dtype: Any = None",
+        calls={
+            "elementwise": "inplace: bool = False",
+            "along_axis": "dtype: Any = None",
+            "drawn": "training: bool = False",
+        },
+        kinds={"elementwise": "inplace: bool = False"},
+        first={"PReLU": "num_parameters: int = 1"},  # as in PyTorch
+    ),
 }
 
 
@@ -304,15 +329,22 @@ def stub_text(door: str) -> str:
         arrays = [f"x: {given}", "/"]
         if entry.activation.kind == "gated":
             arrays = [f"x: {given}", f"other: {given} | None = None", "/", "*"]
-        lines.append(_def(entry.function, arrays, entry, stub.number, f" -> {stub.array}"))
+        kinds = [entry.activation.kind, *["drawn"] * any(a.drawn for a in entry.arguments)]
+        others = ", ".join(stub.calls[kind] for kind in kinds if kind in stub.calls)
+        lines.append(_def(entry.function, arrays, entry, stub.number, f" -> {stub.array}", others))
     for entry in listed if stub.base else ():
         lines.append(f"class {entry.layer}({stub.base}):")
         learnt = [a.name for a in entry.arguments if a.learnable]
-        options = [stub.options, stub.learning * bool(learnt)]
+        options = [stub.options, stub.kinds.get(entry.activation.kind, "")]
+        options += [stub.learning * bool(learnt)]
         options += [stub.each.format(name) for name in learnt]
         options += [stub.drawing * any(a.drawn for a in entry.arguments)]
         others = ", ".join(filter(None, options))
-        lines.append("    " + _def("__init__", ["self"], entry, "float", " -> None", others))
+        start = ["self"]
+        if entry.layer in stub.first:
+            start.append(stub.first[entry.layer])
+            others = others.replace(f"{start[1]}, ", "")
+        lines.append("    " + _def("__init__", start, entry, "float", " -> None", others))
     return "\n".join(lines) + "\n"
 
 

@@ -69,7 +69,6 @@ def test_torch_func_composes(name):
 
 # Another name, another shape of code: the families' worth rather than all, for seconds' sake.
 @pytest.mark.parametrize("name", ["relu", "leaky_relu", "gelu", "mish", "softsign", "softmax"])
-@pytest.mark.filterwarnings("ignore:Dynamo detected a call to a `functools.lru_cache`")
 def test_it_compiles_as_one_graph(name):
     torch._dynamo.reset()
     entry = rf.get(name)

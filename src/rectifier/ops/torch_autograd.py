@@ -161,6 +161,12 @@ def _keep(
     return "input", [x, *tensors]
 
 
+def keeps_input(rule: Rule, parameters: Sequence[Any]) -> bool:
+    """Whether the gradient needs x, so that nobody may write into it before."""
+    learnt = any(isinstance(p, torch.Tensor) and p.requires_grad for p in parameters)
+    return learnt or (rule.slopes is None and rule.from_output is None)
+
+
 def _pieces(rule: Rule, parameters: list[Any], slope: torch.Tensor) -> torch.Tensor:
     """Which of the rule's slopes each element of ``slope`` is; one number more for NaN."""
     slopes, bits = _slopes(rule, parameters)

@@ -35,7 +35,15 @@ def sign(x: Any) -> Any:
 
 
 def hypot(x: Any, y: Any) -> Any:
-    return torch.hypot(x, y if isinstance(y, torch.Tensor) else torch.full_like(x, y))
+    y = y if isinstance(y, torch.Tensor) else torch.full_like(x, y)
+    if not torch.compiler.is_exporting():
+        return torch.hypot(x, y)
+    # ONNX has none: the larger leg times a root between 1 and 1.42
+    x, y = torch.abs(x), torch.abs(y)
+    long, short = torch.maximum(x, y), torch.minimum(x, y)
+    plain = (long == 0) | (long == torch.inf)
+    ratio = short / torch.where(plain, 1.0, long)
+    return torch.where(plain, long, long * torch.sqrt(1 + ratio * ratio))
 
 
 def first_max_along(x: Any, axis: int) -> Any:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+
 import pytest
 import torch
+from benchmarks import torch_memory
 
 import rectifier as rf
 from rectifier.ops import torch_bits
@@ -67,3 +70,30 @@ def test_gradients_of_rows_are_those_of_the_jacobian(name):
         )
     if name != "hardmax":
         assert torch.autograd.gradgradcheck(act, (rows,))
+
+
+# Where PyTorch keeps nothing, or what the next layer keeps anyway, and we keep something else.
+MORE = {
+    "identity": "one bit says where NaN was, whose slope is NaN",
+    "sigmoid": "from the output the slope is 0 above 17, where 1 - y has cancelled",
+    "tanh": "the same above 9",
+}
+
+
+def test_never_more_is_kept_than_pytorch_keeps():
+    """The table: python -m benchmarks.torch_memory, or this test with -s."""
+    rows = torch_memory.table()
+    print(torch_memory.text(rows))
+    for row in rows:
+        act = rf.get(row["name"])
+        inputs = 2 if act.kind == "gated" else 1
+        assert row["bytes"] <= 4 * inputs
+        if row["kept"] == "bits":
+            assert row["bytes"] <= 0.25
+        assert (row["kept"] == "output") == (act.rule.from_output is not None)
+        if row["torch_bytes"] is not None and row["name"] not in MORE:
+            assert row["bytes"] <= row["torch_bytes"]
+            assert row["torch_kept"] != "output" or row["kept"] in ("output", "bits")
+    with torch_memory.RESULTS.open(encoding="utf-8") as file:
+        written = {row["name"]: row["bytes"] for row in csv.DictReader(file)}
+    assert {row["name"]: str(row["bytes"]) for row in rows} == written

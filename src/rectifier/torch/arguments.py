@@ -30,7 +30,8 @@ def split(
 ) -> tuple[list[Any], dict[str, Any], dict[str, bool]]:
     """Positional arguments and keywords for the entry, and the switches called ``names``.
 
-    A positional True or False is a switch, as in ``ReLU(True)`` and ``leaky_relu(x, 0.2, True)``.
+    A positional True or False is a switch, as in ``ReLU(True)`` and ``leaky_relu(x, 0.2, True)``,
+    and a positional text is a flag's value, as in ``GELU("tanh")``.
 
     Raises:
         ParameterError: a switch is given twice, or is no bool.
@@ -39,6 +40,9 @@ def split(
     rest, left = dict(keywords), list(args)
     given = [a for a in left if isinstance(a, bool)]
     left = [a for a in left if not isinstance(a, bool)]
+    for flag in listed.activation.flags:
+        if left and isinstance(left[0], str) and flag not in rest:
+            rest[flag] = left.pop(0)
     if len(given) > len(names):
         raise ParameterError(f"{listed.function} takes {_listed(names)}, got {given[-1]} too many")
     chosen = dict.fromkeys(names, False)

@@ -36,7 +36,7 @@ ROOMS: dict[str, set[str]] = {
     "sklearn": {"activation", "catalog", "errors", "facts", "ops", "rectifier"},
     "study": {"activation", "catalog", "errors", "ops", "rectifier"},
     "report": {"activation", "catalog", "errors", "facts", "study", "textbook", "rectifier"},
-    "repair": {"activation", "catalog", "errors", "facts", "ops", *DOORS},
+    "repair": {"activation", "catalog", "errors", "facts", "ops", "report", "study", *DOORS},
     "choose": {"catalog", "errors", "expression", "report", "study"},
     "cli": {"catalog", "choose", "errors", "expression", "repair", "report", "study"},
     "__main__": {"cli"},
@@ -66,9 +66,9 @@ LATE = {
 
 # Library -> where it may be named at all.
 NAMED = {
-    "jax": ("ops/on_jax.py", "jax.py", "study/", "cli.py", "report/", "choose.py"),
+    "jax": ("ops/on_jax.py", "jax.py", "study/", "cli.py", "report/", "choose.py", "repair/"),
     "torch": ("ops/on_torch.py", "ops/torch_", "torch/", "kernels/", "repair/"),
-    "tensorflow": ("ops/on_tensorflow.py",),
+    "tensorflow": ("ops/on_tensorflow.py", "repair/"),
     "keras": ("keras/", "repair/", "study/own/"),
     "sklearn": ("sklearn/", "study/"),
     "ray": ("study/train/ray_engine.py",),

@@ -1,6 +1,7 @@
 """Rectifier: which activation function, and why is my network stuck?
 
 * choose: ``rf.compare(data, target="y")``, ``rf.inspect(data, target="y")``
+* repair: ``rf.diagnose(model, data)``
 * use: ``rf.get("leaky_relu(negative_slope=0.2)")``, ``rf.names()``, ``rf.define(...)``, and every
   activation by its own name: ``rf.mish(x)``
 
@@ -9,6 +10,7 @@ Importing this package imports no array library; each is asked for when first ne
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rectifier.activation import Activation, Facts, Parameter
@@ -17,14 +19,18 @@ from rectifier.errors import InputError, RectifierError
 
 if TYPE_CHECKING:
     from rectifier.choose import Inspection, Study, compare, inspect
+    from rectifier.repair.diagnosis import Diagnosis, diagnose
 
 __version__ = "0.1.0"
 
 # Names that need the extra "study", fetched on first use.
 _STUDY = ("Inspection", "Study", "compare", "inspect")
+# Names that need the library of the model.
+_REPAIR = {"Diagnosis": "diagnosis", "diagnose": "diagnosis"}
 
 __all__ = [
     "Activation",
+    "Diagnosis",
     "Facts",
     "InputError",
     "Inspection",
@@ -34,6 +40,7 @@ __all__ = [
     "__version__",
     "compare",
     "define",
+    "diagnose",
     "get",
     "inspect",
     "names",
@@ -45,6 +52,8 @@ def __getattr__(name: str) -> Any:
         from rectifier import choose
 
         return getattr(choose, name)
+    if name in _REPAIR:
+        return getattr(import_module(f"rectifier.repair.{_REPAIR[name]}"), name)
     if name in names():
         return get(name)
     raise AttributeError(f"module 'rectifier' has no attribute {name!r}")

@@ -153,6 +153,34 @@ def inspect(
         _console().print(terminal.inspection(inspection))
 
 
+@app.command()
+def diagnose(
+    model: Annotated[Path, typer.Argument(help="A .keras file; no code in it is run.")],
+    data: Annotated[str, typer.Option(help="Path of a table, or a built-in one, or an .npz file.")],
+    target: Target = None,
+    loss: Annotated[str | None, typer.Option(help="Of Keras.  [default: the model's own]")] = None,
+    batch_size: Annotated[int, typer.Option(help="Rows a batch.")] = 256,
+    report: Annotated[Path | None, typer.Option(help="Page to write: an .html file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What is wrong inside a model: dead, saturated, badly wired units, gradients that are lost."""
+    from rectifier.repair.diagnosis import diagnose as diagnose_model
+    from rectifier.repair.files import load_keras
+    from rectifier.report.diagnosis.terminal import rendered
+
+    loaded = load_keras(model)
+    found = diagnose_model(loaded, data, target=target, loss=loss, batch_size=batch_size)
+    if report is not None:
+        found.report(report)
+    if as_json:
+        print(found.json())
+        return
+    console = _console()
+    console.print(rendered(found.to_dict()))
+    if report is not None:
+        console.print(f"Report: {report}", highlight=False, markup=False)
+
+
 @app.command("list")
 def list_activations() -> None:
     """Every activation: kind, range, monotone, smooth, parameters."""

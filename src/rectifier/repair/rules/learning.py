@@ -89,12 +89,16 @@ def _initial_scale(
             f"too {size}"
         )
         remedy = (
-            f"torch.nn.init.normal_({step.where}.weight, std={wanted:.3g})"
+            f"torch.nn.init.normal_({_weight(step)}, std={wanted:.3g})"
             if framework == "torch"
             else f"kernel_initializer=keras.initializers.RandomNormal(stddev={wanted:.3g})"
         )
         numbers = {"spread": spread, "wanted": wanted, "gain": gain, "fan_in": inside}
         yield Finding("initial_scale", what, step.where, remedy, "likely", step.source, numbers)
+
+
+def _weight(step: Step) -> str:
+    return f"model.get_submodule({step.layer!r}).weight"
 
 
 def _selu(
@@ -114,7 +118,7 @@ def _selu(
             f"them with {wanted:.3g}"
         )
         remedy = (
-            f"torch.nn.init.kaiming_normal_({step.where}.weight, nonlinearity='linear')"
+            f"torch.nn.init.kaiming_normal_({_weight(step)}, nonlinearity='linear')"
             if framework == "torch"
             else f'kernel_initializer="lecun_normal" on {step.where}'
         )

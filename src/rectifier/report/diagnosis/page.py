@@ -56,7 +56,9 @@ def headline(diagnosis: Mapping[str, Any]) -> str:
     if not faults:
         return f"No fault was found in {count(len(diagnosis['layers']), 'activation site')}.{more}"
     titles = list(dict.fromkeys(f["title"] for f in faults))
-    shown = "; ".join(titles[:4]) + ("; ..." if len(titles) > 4 else "")
+    shown = "; ".join(titles[:4])
+    if len(titles) > 4:
+        shown += f"; and {count(len(titles) - 4, 'more kind')}"
     return f"{count(len(faults), 'fault')}: {shown}.{more}"
 
 
@@ -107,7 +109,7 @@ def _place(item: Mapping[str, Any]) -> str:
 
 def _finding(item: Mapping[str, Any]) -> dict[str, str]:
     return {
-        "severity": "warning" if item["severity"] == "fault" else "note",
+        "severity": "warning" if item["severity"] == "fault" else "hint",
         "title": visible(item["title"], 80),
         "place": _place(item),
         "what": sentence(item["what"], 800),

@@ -19,7 +19,7 @@ _COLOURS = {"fault": "bold yellow", "note": "bold"}
 
 def rendered(diagnosis: Mapping[str, Any]) -> RenderableType:
     """Everything, never wider than 100 characters."""
-    return _Fitted([Group(*_parts(diagnosis, 5)), Group(*_parts(diagnosis, 2))])
+    return _Fitted([Group(*_parts(diagnosis))])
 
 
 def headline(diagnosis: Mapping[str, Any]) -> str:
@@ -33,7 +33,7 @@ def headline(diagnosis: Mapping[str, Any]) -> str:
     return f"{' and '.join(parts)} in {sites}."
 
 
-def _parts(diagnosis: Mapping[str, Any], extra: int) -> list[RenderableType]:
+def _parts(diagnosis: Mapping[str, Any]) -> list[RenderableType]:
     about = diagnosis["about"]
     head = f"{visible(about['model'], 40)} ({about['framework']}) on {visible(about['data'], 40)}"
     if about.get("mean_loss") is not None:
@@ -49,7 +49,7 @@ def _parts(diagnosis: Mapping[str, Any], extra: int) -> list[RenderableType]:
     if len(findings) > _FINDINGS:
         parts.append(Text(f"{len(findings) - _FINDINGS} more findings; --json lists them\n"))
     if diagnosis["layers"]:
-        parts.append(_sites(diagnosis, extra))
+        parts.append(_Fitted([_sites(diagnosis, extra) for extra in range(5, -1, -1)]))
     return parts
 
 

@@ -1,0 +1,47 @@
+"""Keras model files, read without running anything that they bring along."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from rectifier.errors import InputError, MissingLibrary
+
+
+def load_keras(path: str | Path) -> Any:
+    """A model from a ``.keras`` file, in safe mode: code inside the file is never run.
+
+    Layers and functions of ``rectifier.keras`` are known; a model with custom code of its own is
+    diagnosed from Python, where that code can be imported first.
+
+    Raises:
+        InputError: no such file, not a model, or one that wants unsafe loading; one line.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"no such file: {path}")
+    if path.suffix != ".keras" or not zipfile.is_zipfile(path):
+        raise InputError(
+            f"{path} is not a Keras model file; save one with model.save('model.keras')"
+        )
+    try:
+        import keras
+    except ImportError as error:
+        raise MissingLibrary("keras", "keras") from error
+    import rectifier.keras  # noqa: F401  (registers our layers, which the file may name)
+
+    try:
+        return keras.saving.load_model(path, safe_mode=True)
+    except Exception as error:
+        # Keras raises whatever it stumbles over in a file: ValueError, TypeError, KeyError, h5py's
+        # OSError. All of them say that this file cannot be read safely.
+        said = " ".join(str(error).split())
+        if "safe_mode" in said or "unsafe" in said.lower() or "lambda" in said.lower():
+            raise InputError(
+                f"{path} holds code (such as a Lambda layer), which is never run; rebuild the "
+                "model with layers that have names"
+            ) from error
+        raise InputError(
+            f"{path} cannot be loaded as a Keras model: {type(error).__name__}: {said[:200]}"
+        ) from error

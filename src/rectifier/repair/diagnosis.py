@@ -91,7 +91,7 @@ def diagnose(
     found += units.find_inputs(inputs, network)
     kinds = {f.kind for f in found}
     gradients = None
-    if not kinds & {"overwritten", "labels_out_of_range"} and (
+    if not kinds & {"overwritten", "labels_out_of_range", "softmax_of_one"} and (
         getattr(passes, "has_loss", False) and first.y is not None
     ):
         with passes.untouched():

@@ -33,7 +33,7 @@ from rectifier.study.judge.metrics import METRICS
 from rectifier.study.load import load
 from rectifier.study.plan import RunKey, Split, Task, splits
 from rectifier.study.settings import CANDIDATES, FOLDS, Settings
-from rectifier.study.train.engine import LocalEngine
+from rectifier.study.train.choice import local_engine
 from rectifier.study.train.problem import prepare
 
 ROWS = 40_000
@@ -138,7 +138,7 @@ def train(name: str, place: int, rows: int, count: int, data, journal: sqlite3.C
     )
     # The engine counts an epoch's steps from the table's rows, which are the sample's here.
     problem = replace(problem, table=SimpleNamespace(rows=rows, y=table.y, task=table.task))
-    engine = LocalEngine(problem, settings, LANES)
+    engine = local_engine(problem, settings, LANES)
 
     def run(keys: list[RunKey]) -> dict[RunKey, object]:
         by_name: dict[str, list[RunKey]] = {}

@@ -71,9 +71,10 @@ def run_ours() -> None:
     from rectifier.study.journal import Journal
     from rectifier.study.judge.metrics import get_metric
     from rectifier.study.load import load
-    from rectifier.study.plan import choose_lanes, splits, tasks
+    from rectifier.study.plan import splits, tasks
     from rectifier.study.settings import Settings
-    from rectifier.study.train.engine import LocalEngine
+    from rectifier.study.train.choice import local_engine
+    from rectifier.study.train.native.job import LANES
     from rectifier.study.train.problem import prepare
 
     table = load(make_table())
@@ -92,13 +93,11 @@ def run_ours() -> None:
         "tune": splits(table, "tune", SEEDS, 0),
         "confirm": splits(table, "confirm", 1, 0),
     }
-    lanes = choose_lanes([len(RATES) * SEEDS])
-    engine = LocalEngine(
-        prepare(table, get_metric("accuracy", table.task), planned), settings, lanes
-    )
+    problem = prepare(table, get_metric("accuracy", table.task), planned)
+    engine = local_engine(problem, settings, LANES)
     pairs = [(name, rate) for name in settings.activations for rate in RATES]
     journal = Journal(None)
-    for runs in engine.run(list(tasks("tune", pairs, SEEDS, lanes))):
+    for runs in engine.run(list(tasks("tune", pairs, SEEDS, LANES))):
         journal.add(runs)
     print(len(journal.keys()))
 

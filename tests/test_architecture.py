@@ -34,7 +34,7 @@ ROOMS: dict[str, set[str]] = {
     "doors": {"activation", "catalog", "errors"},
     **{door: {"activation", "catalog", "doors", "errors", "facts", "ops"} for door in DOORS},
     "sklearn": {"activation", "catalog", "errors", "facts", "ops", "rectifier"},
-    "study": {"activation", "catalog", "errors", "ops", "rectifier"},
+    "study": {"activation", "catalog", "errors", "kernels", "ops", "rectifier"},
     "report": {"activation", "catalog", "errors", "facts", "study", "textbook", "rectifier"},
     "repair": {"activation", "catalog", "errors", "facts", "ops", "report", "study", *DOORS},
     "choose": {"catalog", "errors", "expression", "report", "study"},

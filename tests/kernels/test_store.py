@@ -106,7 +106,7 @@ def test_whole_bytes_that_are_no_code_are_compiled_again(tmp_path, monkeypatch):
 
 def fresh_kernel(function, shape):
     """As a process does that has not asked before; as a function of one number."""
-    kernel = cpu.kernel.__wrapped__(function, shape)
+    kernel = cpu._kernel.__wrapped__(function, shape, None)
 
     def call(number: float) -> float:
         x = np.full(3, number, shape.dtype)

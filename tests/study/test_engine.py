@@ -3,51 +3,87 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 import rectifier as rf
+from rectifier.errors import MissingLibrary
 from rectifier.study import plan
 from rectifier.study.judge.metrics import default_metric
 from rectifier.study.load import load
-from rectifier.study.settings import Settings
-from rectifier.study.train.engine import LocalEngine
+from rectifier.study.settings import CANDIDATES, Settings
+from rectifier.study.train.choice import local_engine, trainer_for
+from rectifier.study.train.engine import Engine
 from rectifier.study.train.network import MLP
 from rectifier.study.train.problem import prepare
 
+# Every candidate as PyTorch has it, or as its textbook formula.
 TORCH = {
-    "relu": torch.nn.functional.relu,
-    "tanh": torch.tanh,
-    "silu": torch.nn.functional.silu,
-    "elu": torch.nn.functional.elu,
-    "gelu": torch.nn.functional.gelu,
+    "celu": F.celu,
+    "elu": F.elu,
+    "exponential": torch.exp,
+    "gelu": F.gelu,
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "hard_sigmoid": F.hardsigmoid,
+    "hard_swish": F.hardswish,
+    "hard_tanh": F.hardtanh,
     "identity": lambda x: x,
+    "leaky_relu": F.leaky_relu,
+    "log_sigmoid": F.logsigmoid,
+    "mish": F.mish,
+    "relu": F.relu,
+    "relu6": F.relu6,
+    "selu": F.selu,
+    "sigmoid": torch.sigmoid,
+    "silu": F.silu,
+    "sine": torch.sin,
+    "softplus": F.softplus,
+    "softsign": F.softsign,
+    "squareplus": lambda x: (x + torch.sqrt(x**2 + 4)) / 2,
+    "tanh": torch.tanh,
 }
+JAX = ("relu", "tanh", "gelu", "identity")  # compiling them all would take half a minute
 
 
-def make_engine(name: str, lanes: int = 2, **changes) -> LocalEngine:
+def make_engine(name: str, lanes: int = 2, **changes) -> Engine:
     table = load(name)
     settings = Settings(
         **{
-            "activations": tuple(TORCH),
+            "activations": CANDIDATES,
             "hidden": (7, 5),
-            "epochs": 3,
+            "epochs": 5,
             "batch_size": 20,
             "seeds": 2,
             "tune_seeds": 2,
+            "trainer": "native",
             **changes,
         }
     ).checked()
     splits = {phase: plan.splits(table, phase, 2, 0) for phase in ("tune", "confirm")}
     problem = prepare(table, default_metric(table.task), splits)
-    return LocalEngine(problem, settings, lanes)
+    return local_engine(problem, settings, lanes)
 
 
-@pytest.fixture(scope="module", params=["iris", "diabetes"])
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Matrices of seven columns are not worth a second one, which waits for the first."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module", params=["iris", "diabetes", "iris in jax", "diabetes in jax"])
 def engine(request):
-    return make_engine(request.param)
+    table, _, trainer = request.param.partition(" in ")
+    rows = {"iris": 20, "diabetes": 70}[table]
+    if trainer:
+        return make_engine(table, batch_size=rows, trainer=trainer, activations=JAX)
+    return make_engine(table, batch_size=rows)
 
 
 def task(activation: str, rate: float = 1e-2, seeds=(0, 1)) -> plan.Task:
@@ -55,7 +91,7 @@ def task(activation: str, rate: float = 1e-2, seeds=(0, 1)) -> plan.Task:
     return plan.Task(activation, keys)
 
 
-def train_in_torch(engine: LocalEngine, activation: str, rate: float, seed: int):
+def train_in_torch(engine: Engine, activation: str, rate: float, seed: int):
     """The same run as a plain PyTorch loop in float64: losses an epoch, outputs on test rows."""
     problem, settings = engine.problem, engine.settings
     split, place = problem.splits("confirm")[seed], problem.position("confirm", seed)
@@ -103,12 +139,16 @@ def train_in_torch(engine: LocalEngine, activation: str, rate: float, seed: int)
     return np.array(curve).T, kept
 
 
-@pytest.mark.parametrize("activation", TORCH)
-def test_losses_are_those_of_a_plain_torch_loop(engine, activation):
-    (runs,) = engine.run([task(activation)])
-    for run in runs:
-        expected, outputs = train_in_torch(engine, activation, 1e-2, run.seed)
-        assert run.curves[:2] == pytest.approx(expected, rel=2e-4)
+def test_losses_of_every_candidate_are_those_of_a_plain_torch_loop(engine):
+    """20 steps of each, and what validation and test rows say then."""
+    assert set(TORCH) == set(CANDIDATES)
+    assert engine.steps * engine.settings.epochs == 20
+    tasks = [task(activation) for activation in engine.settings.activations]
+    runs = [run for done in engine.run(tasks) for run in done]
+    assert len(runs) == 2 * len(tasks)
+    for run in runs[:: 1 if engine.settings.trainer == "jax" else 2]:
+        expected, outputs = train_in_torch(engine, run.activation, 1e-2, run.seed)
+        assert run.curves[:2] == pytest.approx(expected, rel=1e-4), run.activation
         rows = engine.problem.splits("confirm")[run.seed].test
         place = engine.problem.position("confirm", run.seed)
         contributions = engine.problem.contributions(rows, outputs, place)
@@ -117,7 +157,7 @@ def test_losses_are_those_of_a_plain_torch_loop(engine, activation):
 
 def test_a_run_does_not_depend_on_its_company(engine):
     alone = [run for runs in engine.run([task("tanh", seeds=(1,))]) for run in runs]
-    group = [task("elu"), task("tanh"), task("silu")]
+    group = [task("identity"), task("tanh"), task("gelu")]
     together = [run for runs in engine.run(group) for run in runs if run.activation == "tanh"]
     (same,) = [run for run in together if run.seed == 1]
     assert np.array_equal(alone[0].curves, same.curves)
@@ -155,16 +195,52 @@ def test_early_stopping_keeps_the_best_epoch_and_freezes_the_lane():
     assert first.epochs_run != second.epochs_run, "choose seeds that stop at different times"
 
 
-def test_dead_units_are_seen():
-    engine = make_engine("iris", activations=("relu",), hidden=(64,))
-    program = engine._program
-    lanes, state = engine._begin([task("relu")] * engine.devices)
-    kernel, bias = state.weights[0]
-    state.weights[0] = (kernel, bias.at[:, :16].set(-1e6))  # a quarter can never be positive
-    order = engine._order([task("relu")] * engine.devices, 0)
-    after = program.advance(state, lanes, order, 0, 1)
-    dead = np.asarray(after.curves)[:, 2, 0]
-    assert ((dead >= 0.25) & (dead < 0.5)).all()
+@pytest.mark.parametrize("trainer", ["native", "jax"])
+def test_dead_units_are_seen(trainer, monkeypatch):
+    engine = make_engine("iris", activations=("relu",), hidden=(64,), trainer=trainer)
+    draw = engine._weights
+
+    def weights(keys):
+        (kernel, bias), *rest = draw(keys)
+        bias[:, :16] = -1e6  # a quarter can never be positive
+        return [(kernel, bias), *rest]
+
+    monkeypatch.setattr(engine, "_weights", weights)
+    ((first, second),) = engine.run([task("relu")], epochs=1)
+    for run in (first, second):
+        assert 0.25 <= run.curves[2, 0] < 0.5
+        assert run.sparsity >= 0.25
+
+
+def test_the_trainer_takes_any_shape_of_network_and_batch():
+    """Tiles that do not fit, rows of a power of two, batches of several blocks, one lane."""
+    whole = {"activations": ("tanh",), "epochs": 3, "learning_rates": (1e-2,)}
+    for shape in ({"hidden": (64, 3, 32), "batch_size": 130}, {"hidden": (1,), "batch_size": 1}):
+        ours = make_engine("breast_cancer", **whole, **shape)
+        ((run,),) = ours.run([task("tanh", seeds=(1,))])
+        expected, _ = train_in_torch(ours, "tanh", 1e-2, 1)
+        assert run.curves[:2] == pytest.approx(expected, rel=1e-4), shape
+
+
+def test_epochs_in_several_calls_are_the_same(monkeypatch):
+    def curves():
+        ((first, _),) = make_engine("wine", activations=("elu",)).run([task("elu")])
+        return first.curves
+
+    once = curves()
+    monkeypatch.setattr("rectifier.study.train.engine._ORDER_BYTES", 1)
+    assert np.array_equal(curves(), once)
+
+
+def test_the_trainer_is_chosen_and_kept(monkeypatch):
+    plain = Settings(activations=("relu", "swish")).checked()
+    assert trainer_for(plain) == "native"
+    assert trainer_for(replace(plain, trainer="jax")) == "jax"
+    monkeypatch.setattr("rectifier.kernels.cpu.available", lambda: False)
+    assert trainer_for(plain) == "jax"
+    with pytest.raises(MissingLibrary, match="rectifier\\[fast\\]"):
+        trainer_for(replace(plain, trainer="native"))
+    assert plain.identity("t", "f") != replace(plain, trainer="jax").identity("t", "f")
 
 
 def test_initial_weights_keep_the_scale_of_signals():

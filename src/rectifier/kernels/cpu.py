@@ -25,14 +25,17 @@ class Kernel:
 
     >>> kernel(source, target, count, *parameters)
     >>> kernel(source, grad, target, count, *parameters)      # where shape.chained
+    >>> kernel(source, target, slope, count, *parameters)     # where shape.paired
 
-    ``target`` may be ``source`` or ``grad`` (in place) but overlap them no other way.
+    ``target`` may be ``source`` or ``grad`` (in place) but overlap them no other way. Other
+    machine code calls it, with the same arguments, at ``address``.
     """
 
     def __init__(self, shape: Shape, code: bytes) -> None:
         self.shape = shape
         self._loaded = compiler.Loaded(code)
-        self._pointers = 3 if shape.chained else 2
+        self.address = self._loaded.address
+        self._pointers = len(shape.arrays)
         self._step = shape.item
         kind = ctypes.CFUNCTYPE(
             None,
@@ -72,22 +75,44 @@ def available() -> bool:
     return not x86 or bool(llvm.get_host_cpu_features().get("fma"))
 
 
+def kernel(
+    function: Callable[..., Any], shape: Shape, slope: Callable[..., Any] | None = None
+) -> Kernel:
+    """The kernel of ``function``, from memory, from disk, or compiled now (20 to 100 ms).
+
+    Args:
+        slope: the second function, where ``shape.paired``.
+    """
+    with _lock:  # two threads would get two, and one of those would go with its code
+        return _kernel(function, shape, slope)
+
+
 @cache
-def kernel(function: Callable[..., Any], shape: Shape) -> Kernel:
-    """The kernel of ``function``, from memory, from disk, or compiled now (20 to 100 ms)."""
-    with _lock:
-        text = source(function, shape)
-        name = store.key(text, compiler.machine_name(), _versions())
-        kept = store.read(name)
-        if kept is not None:
-            try:
-                return Kernel(shape, kept)
-            except RuntimeError as error:
-                _log.info("compiling %s again: %s", function.__name__, error)
-        with _Told(f"{function.__name__} ({shape.dtype})"):
-            code = compiler.compiled(text)
-        store.write(name, code)
-        return Kernel(shape, code)
+def _kernel(function: Callable[..., Any], shape: Shape, slope: Callable[..., Any] | None) -> Kernel:
+    what = f"{function.__name__} ({shape.dtype})"
+    made: Kernel = prepared(source(function, shape, slope), what, lambda code: Kernel(shape, code))
+    return made
+
+
+def prepared(text: str, what: str, load: Callable[[bytes], Any]) -> Any:
+    """``load(code)`` of LLVM's text, whose code is found on disk or compiled now and kept.
+
+    Args:
+        text: defines one function, named :data:`~rectifier.kernels.source.ENTRY`.
+        what: it is, for people.
+        load: makes something of an object file, or raises RuntimeError because it is none.
+    """
+    name = store.key(text, compiler.machine_name(), _versions())
+    kept = store.read(name)
+    if kept is not None:
+        try:
+            return load(kept)
+        except RuntimeError as error:
+            _log.info("compiling %s again: %s", what, error)
+    with _Told(what):
+        code = compiler.compiled(text)
+    store.write(name, code)
+    return load(code)
 
 
 @cache

@@ -1,6 +1,6 @@
-"""The loops around a rule, as text that LLVM reads: one for f, one for ``grad * f``.
+"""The loops around a rule, as text that LLVM reads: for f, for ``grad * f``, for f and its slope.
 
-Both take any rule, in any number of parameters, on float32 or float64. A float32 is widened when
+All take any rule, in any number of parameters, on float32 or float64. A float32 is widened when
 it is read and rounded once when it is written.
 """
 
@@ -44,6 +44,7 @@ class Shape:
     parameters: int = 0  # how many are given with each call
     constants: tuple[float, ...] = ()  # or their values, compiled in: relu is a single maximum then
     chained: bool = False  # grad * f(x) rather than f(x)
+    paired: bool = False  # a second function of the same x into a second target
 
     @property
     def item(self) -> int:
@@ -53,18 +54,26 @@ class Shape:
     @property
     def arrays(self) -> list[str]:
         """What the pointers point to."""
-        return ["source", "grad", "target"] if self.chained else ["source", "target"]
+        return ["source", "grad", "target"] if self.chained else ["source", *self.targets]
+
+    @property
+    def targets(self) -> list[str]:
+        return ["target", "target.slope"] if self.paired else ["target"]
 
 
-def source(function: Callable[..., Any], shape: Shape) -> str:
+def source(
+    function: Callable[..., Any], shape: Shape, slope: Callable[..., Any] | None = None
+) -> str:
     """LLVM's text of ``void kernel(source, [grad,] target, count, parameters...)``.
 
-    Pointers to contiguous arrays of the dtype, a 64-bit count, float64 parameters.
+    Pointers to contiguous arrays of the dtype, a 64-bit count, float64 parameters. Where
+    ``shape.paired``, a second target for ``slope`` follows the first; what the two functions
+    have in common (exp, mostly) is computed once.
     """
     from rectifier.ops.on_llvm import written
 
     given = shape.constants or shape.parameters
-    text, split = written(function, given, shape.digits)
+    text, split = written(function, given, shape.digits, slope if shape.paired else None)
     text += _loop("fast", "f", shape) + _blocks(shape, split)
     if split:
         text += _loop("careful", "anywhere", shape) + _trial(shape)
@@ -89,14 +98,15 @@ class _Text:
             lines += f"\n  %{array}.i = fpext float {raw} to double"
         return lines
 
-    def write(self, value: str) -> str:
-        """The double ``value`` into element i of the target."""
+    def write(self, value: str, target: str = "target") -> str:
+        """The double ``value`` into element i of a target."""
         lines, result = "", value
         if self.kind == "float":
-            lines, result = f"\n  %rounded = fptrunc double {value} to float", "%rounded"
+            result = f"%rounded.{target}"
+            lines = f"\n  {result} = fptrunc double {value} to float"
         return f"""{lines}
-  %at.target = getelementptr inbounds {self.kind}, ptr %target, i64 %i
-  store {self.kind} {result}, ptr %at.target, !llvm.access.group !0"""
+  %at.{target} = getelementptr inbounds {self.kind}, ptr %{target}, i64 %i
+  store {self.kind} {result}, ptr %at.{target}, !llvm.access.group !0"""
 
 
 def _loop(name: str, rule: str, shape: Shape) -> str:
@@ -106,6 +116,9 @@ def _loop(name: str, rule: str, shape: Shape) -> str:
     if shape.chained:
         body += text.read("grad") + "\n  %z = fmul double %grad.i, %y"
     body += text.write("%z" if shape.chained else "%y")
+    if shape.paired:
+        body += f"\n  %s = call double @{rule}.slope(double %source.i{text.numbers}, double %zero)"
+        body += text.write("%s", "target.slope")
     return f"""
 define internal void @{name}({text.pointers}, i64 %count{text.numbers}) #1 {{
 entry:
@@ -157,7 +170,7 @@ def _blocks(shape: Shape, split: bool) -> str:
         f"""
   %next.{a} = getelementptr i8, ptr %{a}.i, i64 %ahead
   call void @llvm.prefetch.p0(ptr %next.{a}, i32 0, i32 3, i32 1)"""
-        for a in shape.arrays[:-1]
+        for a in shape.arrays[: -len(shape.targets)]
     )
     choice = "br label %fast"
     if split:

@@ -72,7 +72,10 @@ SAID = (
 
 
 def written(
-    function: Callable[..., Any], parameters: int | tuple[float, ...], digits: str
+    function: Callable[..., Any],
+    parameters: int | tuple[float, ...],
+    digits: str,
+    slope: Callable[..., Any] | None = None,
 ) -> tuple[str, bool]:
     """``function(x, *parameters)`` of float64 numbers, as LLVM's text.
 
@@ -86,6 +89,8 @@ def written(
         parameters: how many numbers it takes besides x, to be given with each call; or those
             numbers themselves.
         digits: "short" for results that are rounded to float32, "long" for float64.
+        slope: a second function of the same arguments, defined as ``f.slope`` (and
+            ``anywhere.slope``); ``near`` is then about both.
 
     Returns:
         The text, and whether it has those two.
@@ -94,20 +99,26 @@ def written(
         TypeError: the function uses a word that is not said of single numbers.
     """
     module = ir.Module("rule")
-    words = _define(module, "f", function, parameters, digits, False)
-    if words.near:
-        _define(module, "anywhere", function, parameters, digits, True)
-        _define(module, "near", function, parameters, digits, False)
+    functions = [function] if slope is None else [function, slope]
+    names = ["", ".slope"][: len(functions)]
+    near = [
+        bool(_define(module, f"f{name}", [one], parameters, digits, False).near)
+        for name, one in zip(names, functions, strict=True)
+    ]
+    if any(near):
+        for name, one in zip(names, functions, strict=True):
+            _define(module, f"anywhere{name}", [one], parameters, digits, True)
+        _define(module, "near", functions, parameters, digits, False)
     # The module's head names no machine; the compiler sets it.
     lines = [line for line in str(module).splitlines() if not line.startswith(("target", ";"))]
     text = "\n".join(lines).replace("define double", "define internal double")
-    return text.replace("define i1", "define internal i1"), bool(words.near)
+    return text.replace("define i1", "define internal i1"), any(near)
 
 
 def _define(
     module: ir.Module,
     name: str,
-    function: Callable[..., Any],
+    functions: list[Callable[..., Any]],
     parameters: int | tuple[float, ...],
     digits: str,
     everywhere: bool,
@@ -125,14 +136,14 @@ def _define(
         value.fixed = True
     words = Words(x, zero, digits, everywhere)
     vocabulary = {word: getattr(words, word) for word in SAID}
-    result = words.number(speak(function, vocabulary)(x, *values))
+    results = [words.number(speak(one, vocabulary)(x, *values)) for one in functions]
     if name == "near":
         trusted = words.near[0]
         for condition in words.near[1:]:
             trusted = trusted & condition
         builder.ret(trusted.value)
     else:
-        builder.ret(result.value)
+        builder.ret(results[0].value)
     return words
 
 

@@ -30,6 +30,7 @@ from rectifier.study.judge.metrics import default_metric, get_metric
 from rectifier.study.load import Table, check_splittable, load
 from rectifier.study.plan import Task, choose_lanes, sample, splits, tasks
 from rectifier.study.settings import FOLDS, Settings
+from rectifier.study.train.native.job import LANES
 
 if TYPE_CHECKING:
     from rectifier.study.train.engine import Speed
@@ -131,6 +132,10 @@ def study(
         from rectifier.study.own.training import fingerprint_of
 
         code = {"code of the network": fingerprint_of(build)}
+    else:
+        from rectifier.study.train.choice import trainer_for
+
+        settings = replace(settings, trainer=trainer_for(settings))
     journal = Journal(folder)
     team = None
     try:
@@ -193,9 +198,9 @@ def _engine(name: str) -> Any:
         from rectifier.study.train.ray_engine import RayEngine
 
         return RayEngine
-    from rectifier.study.train.engine import LocalEngine
+    from rectifier.study.train.choice import local_engine
 
-    return LocalEngine
+    return local_engine
 
 
 class Team:
@@ -214,6 +219,8 @@ class Team:
         counts = [len(settings.learning_rates) * settings.tune_seeds, settings.seeds]
         # With a budget, seeds and rates may be cut: as many lanes as the fewest seeds fill.
         self.lanes = choose_lanes(counts) if settings.budget is None else FOLDS
+        if settings.trainer == "native":
+            self.lanes = LANES
         self._engine: Any = None
 
     def _hire(self) -> Any:

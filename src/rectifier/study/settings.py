@@ -13,6 +13,7 @@ from rectifier.errors import InputError, UnknownName
 FOLDS = 5
 NETWORKS = ("mlp",)
 ENGINES = ("local", "ray")
+TRAINERS = ("auto", "native", "jax")
 INTERVALS = ("crossed", "nadeau-bengio")
 
 # Half a decade apart around Adam's usual 1e-3. Not up to 0.1: validation loss likes it on small
@@ -50,6 +51,8 @@ class Settings:
         budget: seconds the study should take, or None.
         engine, address: where to train: ``local``, or ``ray`` (docs/cluster.md), on the
             cluster at this address or on one started here.
+        trainer: ``native`` (machine code for this processor, needs ``llvmlite``), ``jax``, or
+            ``auto``: see :func:`rectifier.study.train.choice.trainer_for`.
         seed: of every random draw.
     """
 
@@ -68,6 +71,7 @@ class Settings:
     budget: float | None = None
     engine: str = "local"
     address: str | None = None
+    trainer: str = "auto"
     seed: int = 0
 
     def checked(self) -> Settings:
@@ -101,6 +105,7 @@ class Settings:
         _check_choice("engine", self.engine, ENGINES)
         if self.address is not None and self.engine != "ray":
             raise InputError(f"address {self.address!r} is a Ray cluster's; add --engine ray")
+        _check_choice("trainer", self.trainer, TRAINERS)
         _check_choice("interval", self.interval, INTERVALS)
         baseline = str(_trainable(self.baseline))
         asked = self.activations or CANDIDATES
@@ -116,7 +121,16 @@ class Settings:
         Which activations, rates and seeds are run does not enter: a later call may ask for more
         of them in the same folder.
         """
-        fixed = ("network", "hidden", "epochs", "patience", "batch_size", "metric", "seed")
+        fixed = (
+            "network",
+            "hidden",
+            "epochs",
+            "patience",
+            "batch_size",
+            "metric",
+            "trainer",
+            "seed",
+        )
         parts = {k: v for k, v in asdict(self).items() if k in fixed}
         return {"table": table, "content": fingerprint, **parts}
 

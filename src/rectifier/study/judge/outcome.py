@@ -131,7 +131,7 @@ def _settings(
     table: Table, settings: Settings, runs: Sequence[Run], facts: Mapping[str, Any]
 ) -> dict[str, Any]:
     import rectifier
-    from rectifier.study.train.program import DEAD_EPSILON
+    from rectifier.study.train.network import DEAD_EPSILON
 
     return {
         **facts,

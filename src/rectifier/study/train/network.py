@@ -9,6 +9,11 @@ from typing import Any
 
 import numpy as np
 
+DEAD_EPSILON = 1e-3  # a unit with |f'(z)| below this ...
+DEAD_SHARE = 0.99  # ... on at least this share of rows is dead
+SILENT = 1e-3  # |f(z)| below this counts as sparse
+NEAR = 4096  # validation rows, at most, on which these and gradients are judged
+
 Weights = list[tuple[Any, Any]]  # (kernel [inputs, units], bias [units]) from first to last layer
 
 

@@ -25,12 +25,14 @@ from jax.sharding import PartitionSpec as P
 
 from rectifier.activation import Activation
 from rectifier.ops import on_jax
-from rectifier.study.train.network import MLP, Weights
-
-DEAD_EPSILON = 1e-3  # a unit with |f'(z)| below this ...
-DEAD_SHARE = 0.99  # ... on at least this share of rows is dead
-SILENT = 1e-3  # |f(z)| below this counts as sparse
-_BLOCK = 4096  # rows evaluated at once: bounds memory on large tables
+from rectifier.study.train.network import (
+    DEAD_EPSILON,
+    DEAD_SHARE,
+    MLP,
+    NEAR,
+    SILENT,
+    Weights,
+)
 
 
 def use_all_cores() -> list[Any]:
@@ -359,6 +361,6 @@ def _choose(condition: Any, yes: Any, no: Any) -> Any:
 
 def _blocks(rows: Any) -> Any:
     """[rows] as [blocks, at most 4096], padded with zeros (False)."""
-    size = min(rows.shape[0], _BLOCK)
+    size = min(rows.shape[0], NEAR)
     count = -(-rows.shape[0] // size)
     return jnp.pad(rows, (0, count * size - rows.shape[0])).reshape(count, size)

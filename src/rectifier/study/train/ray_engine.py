@@ -1,9 +1,10 @@
 """The same tasks on a Ray cluster: laptop, workstation or many machines, one journal.
 
-Each worker is a process with a :class:`LocalEngine` on two cores (or one GPU). The table goes to
-Ray's object store once and from there once to every node. Which worker trains a task does not
-enter its numbers, so a worker that is lost costs time and nothing else: its task is given to
-another one, and only what comes back is journaled, here, by the process that asked.
+Each worker is a process with an engine of its own (:mod:`rectifier.study.train.choice`) on two
+cores, or with JAX on one GPU. The table goes to Ray's object store once and from there once to
+every node. Which worker trains a task does not enter its numbers, so a worker that is lost costs
+time and nothing else: its task is given to another one, and only what comes back is journaled,
+here, by the process that asked.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from rectifier.errors import InputError, MissingLibrary
 from rectifier.study.journal import Run
 from rectifier.study.plan import Task
 from rectifier.study.settings import Settings
-from rectifier.study.train.engine import Beat, LocalEngine, Speed
+from rectifier.study.train.choice import local_engine
+from rectifier.study.train.engine import Beat, Speed
 from rectifier.study.train.network import MLP
 from rectifier.study.train.problem import Problem
 
@@ -30,7 +32,7 @@ except ImportError as error:
     raise MissingLibrary("ray", "ray") from error
 
 # Tasks a worker trains at once. XLA compiles a program for one host device a little otherwise
-# than for two and more, and losses then differ in the last bit from those of LocalEngine.
+# than for two and more, and losses then differ in the last bit from those of JaxEngine.
 TOGETHER = 2
 _LOOK = 1.0  # seconds between two looks at what has come or gone
 _LOSSES = 3  # workers that may be lost over one task before it is the task's fault
@@ -42,14 +44,15 @@ class Worker:
     def __init__(
         self, problem: Problem, settings: Settings, lanes: int, formulas: dict[str, str]
     ) -> None:
-        import jax
+        if settings.trainer == "jax":
+            import jax
 
-        # Before the engine takes every core of the node. GPUs are those that Ray shows, if any.
-        jax.config.update("jax_num_cpu_devices", TOGETHER)
-        jax.devices()
+            # Before the engine takes every core of the node. GPUs are those that Ray shows.
+            jax.config.update("jax_num_cpu_devices", TOGETHER)
+            jax.devices()
         for name, formula in formulas.items():
             catalog.define(name, formula)
-        self._engine = LocalEngine(problem, settings, lanes)
+        self._engine = local_engine(problem, settings, lanes)
 
     def speed(self) -> Speed:
         return self._engine.speed()
@@ -62,7 +65,7 @@ class RayEngine:
     """Trains tasks on a Ray cluster.
 
     Args:
-        problem, settings, lanes: as :class:`LocalEngine`'s.
+        problem, settings, lanes: as :func:`local_engine`'s.
 
     Raises:
         InputError: no cluster at ``settings.address``.
@@ -70,6 +73,7 @@ class RayEngine:
 
     def __init__(self, problem: Problem, settings: Settings, lanes: int) -> None:
         self.settings, self.lanes = settings, lanes
+        self._gpus = settings.trainer == "jax"
         self.network = MLP(
             problem.features.matrix.shape[2], settings.hidden, problem.outputs
         )  # built in the workers; here for its facts
@@ -92,7 +96,7 @@ class RayEngine:
         """Of one worker, times the workers there can be."""
         self._hire(1)
         found: Speed = ray.get(self._workers[0].speed.remote())
-        return Speed(found.overhead, found.epoch, found.devices * max(1, _places()[0]))
+        return Speed(found.overhead, found.epoch, found.devices * max(1, _places(self._gpus)[0]))
 
     def run(
         self,
@@ -136,17 +140,17 @@ class RayEngine:
 
     def _hire(self, wanted: int) -> None:
         """As many workers as there is work and room for; nodes may have come since."""
-        places, resources = _places()
+        places, resources = _places(self._gpus)
         while len(self._workers) < min(wanted, max(places, 1)):
             actor = ray.remote(Worker).options(**resources)
             self._workers.append(actor.remote(self._table, *self._rest))
 
 
-def _places() -> tuple[int, dict[str, float]]:
+def _places(use_gpus: bool) -> tuple[int, dict[str, float]]:
     """How many workers the cluster has room for, and what each takes of it."""
     alive = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     gpus = sum(int(node.get("GPU", 0)) for node in alive)
-    if gpus:
+    if gpus and use_gpus:
         return gpus, {"num_cpus": 1, "num_gpus": 1}
     cores = [int(node.get("CPU", 0)) for node in alive]
     each = TOGETHER if all(count == 0 or count >= TOGETHER for count in cores) else 1

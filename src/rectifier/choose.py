@@ -228,8 +228,8 @@ def _settings(given: Mapping[str, Any]) -> Settings:
         if name not in known:
             raise UnknownName("setting", name, known, "one of: " + ", ".join(known))
     values = dict(given)
-    for name in ("activations", "hidden", "learning_rates"):
-        if name in values:
+    for name in ("activations", "hidden", "learning_rates", "image"):
+        if values.get(name) is not None:
             values[name] = _several(values[name])
     return Settings(**values)
 

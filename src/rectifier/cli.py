@@ -54,9 +54,19 @@ def compare(
     drop: Drop = None,
     task: Task = None,
     network: Annotated[
-        str, typer.Option(help="mlp, or your own: my.py:function, a Keras model of an activation.")
+        str, typer.Option(help="mlp, cnn (pictures), or your own: my.py:function, a Keras model.")
     ] = "mlp",
-    hidden: Annotated[str, typer.Option(help="Units of each hidden layer.")] = "64,64",
+    hidden: Annotated[
+        str | None, typer.Option(help="Units of each hidden layer.  [default: 64,64; cnn 16,32]")
+    ] = None,
+    image: Annotated[
+        str | None, typer.Option(help="Picture of a row, for cnn: 28x28.  [default: a square]")
+    ] = None,
+    weight_decay: Annotated[float, typer.Option(help="AdamW's.")] = 0.0,
+    dropout: Annotated[float, typer.Option(help="Share of hidden outputs left out.")] = 0.0,
+    batch_norm: Annotated[
+        bool, typer.Option("--batch-norm", help="Normalise before each activation.")
+    ] = False,
     epochs: Annotated[int, typer.Option(help="At most so many; training stops early.")] = 100,
     patience: Annotated[int, typer.Option(help="Epochs without improvement before it stops.")] = 20,
     batch_size: Annotated[int, typer.Option(help="Rows a step.")] = 32,
@@ -96,7 +106,11 @@ def compare(
         baseline=baseline,
         metric=metric,
         network=network,
-        hidden=_numbers("--hidden", hidden, int),
+        hidden=_numbers("--hidden", hidden, int) if hidden is not None else (),
+        image=_numbers("--image", image.replace("x", ","), int) if image else None,
+        weight_decay=weight_decay,
+        dropout=dropout,
+        batch_norm=batch_norm,
         epochs=epochs,
         patience=patience,
         batch_size=batch_size,

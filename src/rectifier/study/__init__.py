@@ -158,9 +158,9 @@ def study(
 
         runs, chosen = search_and_confirm(team, settings, journal)
         tested = [split.test for split in splits(table, "confirm", settings.seeds, settings.seed)]
-        facts = {"command": command, "inputs": journal.recall("inputs")}
-        if build is not None:
-            facts |= {name: journal.recall(name) for name in ("architecture", "trained")}
+        known = ("inputs", "architecture", "trained")
+        facts = {name: told for name in known if (told := journal.recall(name))}
+        facts["command"] = command
         return judge(table, settings, metric, inspection, runs, chosen, tested, facts)
     finally:
         if team is not None:
@@ -246,7 +246,8 @@ class Team:
                 self._journal.remember(inputs=own.inputs, architecture=own.architecture)
                 return own
             self._engine = _engine(settings.engine)(problem, settings, self.lanes)
-            self._journal.remember(inputs=self._engine.network.inputs)
+            network = self._engine.network
+            self._journal.remember(inputs=network.inputs, architecture=network.architecture)
         return self._engine
 
     def dismiss(self) -> None:

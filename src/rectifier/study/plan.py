@@ -16,7 +16,7 @@ Phase = Literal["tune", "confirm"]
 
 # Streams of random numbers that must never meet: SeedSequence([seed, phase, purpose, ...]).
 _PHASES = {"tune": 1, "confirm": 2}
-_PURPOSES = {"folds": 1, "validation": 2, "weights": 3, "batches": 4, "sample": 5}
+_PURPOSES = {"folds": 1, "validation": 2, "weights": 3, "batches": 4, "sample": 5, "dropout": 6}
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from rectifier import catalog
 from rectifier.errors import InputError, UnknownName
 
 FOLDS = 5
-NETWORKS = ("mlp",)
+NETWORKS = ("mlp", "cnn")
+HIDDEN = {"mlp": (64, 64), "cnn": (16, 32)}  # where nothing else is said
 ENGINES = ("local", "ray")
 TRAINERS = ("auto", "native", "jax")
 INTERVALS = ("crossed", "nadeau-bengio")
@@ -41,7 +42,14 @@ class Settings:
             elementwise one that a gradient can train through.
         baseline: what the others are compared with; added to the candidates if absent.
         metric: a name of ``study.metrics``; None chooses by the task.
-        network, hidden: kind of network and width of each hidden layer.
+        network: ``mlp`` (dense layers), ``cnn`` (convolutions, for pictures) or a function of
+            one's own, ``my.py:function``.
+        hidden: width of each hidden layer, channels of each convolution; empty takes ``HIDDEN``.
+        image: height, width and perhaps channels of a row, for ``cnn``; None takes the shape of
+            pictures, and of a plain row that it is a square.
+        weight_decay: what AdamW takes from every kernel each step, times the learning rate.
+        dropout: share of hidden outputs set to 0 in training.
+        batch_norm: whether what goes into the activations is normalised over the batch.
         epochs, patience: upper bound, and epochs without improvement before a run stops.
         batch_size: rows a step.
         learning_rates: searched for each activation on validation rows.
@@ -60,7 +68,11 @@ class Settings:
     baseline: str = "relu"
     metric: str | None = None
     network: str = "mlp"
-    hidden: tuple[int, ...] = (64, 64)
+    hidden: tuple[int, ...] = ()
+    image: tuple[int, ...] | None = None
+    weight_decay: float = 0.0
+    dropout: float = 0.0
+    batch_norm: bool = False
     epochs: int = 100
     patience: int = 20
     batch_size: int = 32
@@ -89,10 +101,10 @@ class Settings:
             ("seed", 0, 2**63),
         ):
             _check_count(name, getattr(self, name), low, high)
-        for width in self.hidden:
+        hidden = self.hidden or HIDDEN.get(self.network, HIDDEN["mlp"])
+        for width in hidden:
             _check_count("hidden", width, 1, 16_384)
-        if not self.hidden:
-            raise InputError("hidden needs at least one layer: without one there is no activation")
+        self._check_options()
         if not self.learning_rates:
             raise InputError("learning_rates is empty; give at least one")
         for rate in self.learning_rates:
@@ -113,7 +125,35 @@ class Settings:
         wanted = [str(_trainable(a)) for a in every]
         unique = tuple(dict.fromkeys([*wanted, baseline]))
         rates = tuple(dict.fromkeys(sorted(float(r) for r in self.learning_rates)))
-        return replace(self, activations=unique, baseline=baseline, learning_rates=rates)
+        return replace(
+            self, activations=unique, baseline=baseline, learning_rates=rates, hidden=hidden
+        )
+
+    def _check_options(self) -> None:
+        """What only the built-in networks have."""
+        for name, high in (("weight_decay", math.inf), ("dropout", 1.0)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+                raise InputError(f"{name} must be a number of at least 0, got {value!r}")
+            if not value < high:
+                raise InputError(f"{name} must be less than {high:g}, got {value!r}")
+        if not isinstance(self.batch_norm, bool):
+            raise InputError(f"batch_norm must be True or False, got {self.batch_norm!r}")
+        if self.image is not None:
+            if self.network != "cnn":
+                raise InputError("image is the shape of pictures; add --network cnn")
+            if len(self.image) not in (2, 3):
+                raise InputError(
+                    f"image is height and width, and channels if there are several: 28x28 or "
+                    f"32x32x3, got {'x'.join(map(str, self.image))}"
+                )
+            for size in self.image:
+                _check_count("image", size, 1, 16_384)
+        if ":" in self.network:
+            usual = Settings()
+            for name in ("weight_decay", "dropout", "batch_norm"):
+                if getattr(self, name) != getattr(usual, name):
+                    raise InputError(f"{name} is for the built-in networks; build it into yours")
 
     def identity(self, table: str, fingerprint: str) -> dict[str, Any]:
         """What a run's numbers depend on: equal for two studies whose runs may be mixed.
@@ -121,16 +161,8 @@ class Settings:
         Which activations, rates and seeds are run does not enter: a later call may ask for more
         of them in the same folder.
         """
-        fixed = (
-            "network",
-            "hidden",
-            "epochs",
-            "patience",
-            "batch_size",
-            "metric",
-            "trainer",
-            "seed",
-        )
+        fixed = {"network", "hidden", "epochs", "patience", "batch_size", "metric", "trainer", "seed"}
+        fixed |= {"image", "weight_decay", "dropout", "batch_norm"}
         parts = {k: v for k, v in asdict(self).items() if k in fixed}
         return {"table": table, "content": fingerprint, **parts}
 

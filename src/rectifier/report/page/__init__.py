@@ -37,6 +37,7 @@ _INTERVALS = {"t": "paired t over seeds"}
 # Settings that Rectifier's own call takes.
 _FOLLOWED = {
     *("activations", "baseline", "metric", "hidden", "epochs", "patience", "batch_size"),
+    *("image", "weight_decay", "dropout", "batch_norm"),
     *("learning_rates", "seeds", "tune_seeds", "interval", "budget", "seed"),
 }
 
@@ -135,10 +136,15 @@ def _training(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
     optimizer = settings.get("optimizer", "adam")
     hidden = "–".join(map(str, settings.get("hidden") or ()))
     trained = settings.get("trained")
+    decay, dropout = settings.get("weight_decay"), settings.get("dropout")
+    against = [f"weight decay {number(decay)}"] * bool(decay)
+    against += [f"dropout {percent(dropout)}"] * bool(dropout)
+    against += ["batch norm"] * bool(settings.get("batch_norm"))
     return [
         *([("runs were trained", trained)] if trained else []),
         ("network", f"{settings['network']}, {hidden} hidden" if hidden else settings["network"]),
         ("optimizer", f"{optimizer}, batches of {settings['batch_size']}"),
+        *([("regularisation", ", ".join(against))] if against else []),
         ("epochs", f"at most {settings['epochs']}, patience {settings['patience']}"),
         ("cross-validation", f"{settings.get('folds', 5)} folds, repeated"),
     ]
@@ -148,7 +154,7 @@ def _call(verdict: Mapping[str, Any]) -> str:
     """The call that makes such a study from Python, with what differs from the defaults."""
     from rectifier.study.settings import CANDIDATES, Settings
 
-    usual = Settings(activations=CANDIDATES, metric=verdict["metric"])
+    usual = Settings(activations=CANDIDATES, metric=verdict["metric"]).checked()
     given = {
         name: value
         for name, value in verdict["settings"].items()

@@ -68,9 +68,10 @@ def describe(settings: dict[str, Any], task: str, activation: str) -> str:
 
 
 def parameters(settings: dict[str, Any]) -> int:
-    """Weights and biases of the dense layers."""
+    """Weights and biases of the dense layers, scales of batch norm."""
     sizes = [int(settings["inputs"]), *map(int, settings["hidden"]), int(settings["outputs"])]
-    return sum((a + 1) * b for a, b in itertools.pairwise(sizes))
+    norm = sum(sizes[1:-1]) if settings.get("batch_norm") else 0  # a scale a unit
+    return sum((a + 1) * b for a, b in itertools.pairwise(sizes)) + norm
 
 
 def _column(size: int, x: float, middle: float) -> dict[float, float]:

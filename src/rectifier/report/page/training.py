@@ -139,7 +139,7 @@ def variation_sentence(shares: Mapping[str, float]) -> str:
 def network_section(verdict: Mapping[str, Any]) -> dict[str, Any]:
     settings, task = verdict["settings"], verdict["data"]["task"]
     name = verdict["recommended"]
-    if not settings.get("hidden"):
+    if not settings.get("hidden") or settings.get("architecture"):
         words = settings.get("architecture") or "The training code's own; nothing is known of it"
         return {"kind": "", "drawing": "", "words": sentence(words)}
     return {

@@ -39,6 +39,7 @@ _EACH = 2 * _TUNING  # seeds that one study takes at most
 _SEEDS = 2**31  # what every library takes as a seed
 # What training code decides for itself.
 NOT_OURS = frozenset({"network", "hidden", "epochs", "patience", "batch_size"})
+NOT_OURS |= {"image", "weight_decay", "dropout", "batch_norm"}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 features    columns to numbers, learnt from training rows only
 problem     everything about a table that training needs, in arrays
-network     the network as pure functions of its weights
+network     the networks as pure functions of their weights (convolutional, built_in)
 program     many runs side by side in one compiled program
 engine      fills the lanes with tasks, hands back finished runs
 """

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from rectifier import catalog
-from rectifier.errors import MissingLibrary
+from rectifier.errors import InputError, MissingLibrary
 from rectifier.kernels import cpu
 from rectifier.study.settings import Settings
 from rectifier.study.train.problem import Problem
@@ -19,8 +19,14 @@ def trainer_for(settings: Settings) -> str:
     its runs, wherever they are trained; the journal keeps which.
 
     Raises:
+        InputError: ``settings.trainer`` asks for one that cannot train such a network.
         MissingLibrary: ``settings.trainer`` asks for the one that needs LLVM, which is missing.
     """
+    if settings.trainer == "native" and not _plain(settings):
+        raise InputError(
+            "the native trainer trains dense layers without weight decay, dropout or batch norm; "
+            "leave out --trainer"
+        )
     if settings.trainer == "native" and not cpu.available():
         raise MissingLibrary("llvmlite", "fast")
     if settings.trainer != "auto":
@@ -41,7 +47,7 @@ def local_engine(problem: Problem, settings: Settings, lanes: int) -> Any:
 
 def _served(settings: Settings) -> bool:
     """What the native trainer can do: dense layers, and activations in words of machine code."""
-    if settings.network != "mlp" or not cpu.available():
+    if not _plain(settings) or not cpu.available():
         return False
     from rectifier.ops.on_llvm import written
 
@@ -52,6 +58,11 @@ def _served(settings: Settings) -> bool:
         except TypeError:  # a word that is not said of single numbers
             return False
     return True
+
+
+def _plain(settings: Settings) -> bool:
+    options = settings.weight_decay or settings.dropout or settings.batch_norm
+    return settings.network == "mlp" and not options
 
 
 def _accelerated() -> bool:

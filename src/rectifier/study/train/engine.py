@@ -27,7 +27,8 @@ from rectifier.study.plan import (
     generator,
 )
 from rectifier.study.settings import Settings
-from rectifier.study.train.network import MLP, Weights
+from rectifier.study.train.built_in import network_for
+from rectifier.study.train.network import Weights
 from rectifier.study.train.problem import Problem
 
 _ORDER_BYTES = 32 << 20  # row numbers made for one call of the trainer
@@ -60,8 +61,7 @@ class Engine(ABC):
     def __init__(self, problem: Problem, settings: Settings, lanes: int, devices: int) -> None:
         self.problem, self.settings = problem, settings
         self.lanes, self.devices = lanes, devices
-        columns = problem.features.matrix.shape[2]
-        self.network = MLP(columns, settings.hidden, problem.outputs)
+        self.network = network_for(problem, settings)
         self._entries = {text: catalog.get(text) for text in settings.activations}
         fit = fewest_fit_rows(problem.table.rows)
         self.batch_size = min(settings.batch_size, fit)
@@ -96,9 +96,11 @@ class Engine(ABC):
             gain = self._entries[key.activation].facts.gain or 1.0
             runs.append(self.network.initial(self.network.draw(rng), gain))
         layers = zip(*runs, strict=True)
-        return [
-            (np.stack([k for k, _ in layer]), np.stack([b for _, b in layer])) for layer in layers
-        ]
+        return [tuple(map(np.stack, zip(*layer, strict=True))) for layer in layers]
+
+    def _draw(self, key: RunKey) -> int:
+        """The seed of a run's dropout, the same for every activation and rate."""
+        return int(generator(self.settings.seed, key.phase, "dropout", key.seed).integers(2**32))
 
     def _seed_order(self, key: RunKey, first: int) -> np.ndarray:
         visited, settings = self.steps * self.batch_size, self.settings

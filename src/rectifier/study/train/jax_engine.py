@@ -32,6 +32,8 @@ class JaxEngine(Engine):
         splits = [s for phase in ("tune", "confirm") for s in problem.splits(phase)]
         self._validation = max(len(split.validation) for split in splits)
         self._asked = max(max(len(split.test), len(split.validation)) for split in splits)
+        features = problem.features
+        self._shift, self._scale = self.network.standards(features.shift, features.scale)
         self._program = Program(
             self.network,
             list(self._entries.values()),
@@ -40,6 +42,7 @@ class JaxEngine(Engine):
             epochs=settings.epochs,
             patience=settings.patience,
             batch_size=self.batch_size,
+            weight_decay=settings.weight_decay,
             devices=devices,
         )
 
@@ -121,12 +124,13 @@ class JaxEngine(Engine):
             activation=np.array([branches[task.activation] for task in group], np.int32),
             learning_rate=np.array([key.learning_rate for key in keys], np.float32),
             matrix=features.which[places],
-            shift=features.shift[places],
-            scale=features.scale[places],
+            shift=self._shift[places],
+            scale=self._scale[places],
             target_shift=problem.target_shift[places],
             target_scale=problem.target_scale[places],
             validation=_padded(validation, self._validation),
             valid=_padded([np.ones(len(rows), bool) for rows in validation], self._validation),
+            draw=np.array([self._draw(key) for key in keys], np.uint32),
         )
         return self._program.place(lanes), self._program.start(self._weights(keys))
 

@@ -32,6 +32,7 @@ from rectifier.study.train.network import (
     NEAR,
     SILENT,
     Weights,
+    with_averages,
 )
 
 
@@ -75,6 +76,7 @@ class Lanes:
         target_shift, target_scale: float32.
         validation: [.., rows] int32, padded with any row.
         valid: [.., rows] bool, False where padded.
+        draw: uint32, seed of what is drawn in training.
     """
 
     activation: Any
@@ -86,6 +88,7 @@ class Lanes:
     target_scale: Any
     validation: Any
     valid: Any
+    draw: Any
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ class Program:
         activations: the branches, in the order of ``Lanes.activation``.
         matrix: [matrices, rows, columns] float32 inputs.
         targets: [rows] int32 classes, or float32 values.
-        epochs, patience, batch_size: as in Settings.
+        epochs, patience, batch_size, weight_decay: as in Settings.
         devices: from :func:`use_all_cores`.
     """
 
@@ -142,11 +145,12 @@ class Program:
         epochs: int,
         patience: int,
         batch_size: int,
+        weight_decay: float = 0.0,
         devices: list[Any],
     ) -> None:
         self.network = network
         self.epochs, self.patience, self.batch_size = epochs, patience, batch_size
-        self.devices = len(devices)
+        self.devices, self._weight_decay = len(devices), weight_decay
         self._optimizer = optax.scale_by_adam()
         self._values = [_branch(on_jax.function(a.rule), a) for a in activations]
         self._slopes = [
@@ -243,16 +247,26 @@ class Program:
         """One epoch of one lane; a lane that has stopped stays as it is."""
         activation = self._switch(self._values, branch)
 
-        def step(carry: tuple[Any, Any], rows: Any) -> tuple[tuple[Any, Any], Any]:
+        def step(carry: tuple[Any, Any], at: tuple[Any, Any]) -> tuple[tuple[Any, Any], Any]:
             weights, optimizer = carry
-            x, y = self._gather(table, lane, rows)
-            loss, gradient = jax.value_and_grad(self._mean_loss)(weights, x, y, activation)
-            update, optimizer = self._optimizer.update(gradient, optimizer)
-            weights = jax.tree.map(lambda w, u: w - lane.learning_rate * u, weights, update)
-            return (weights, optimizer), loss
+            x, y = self._gather(table, lane, at[0])
 
+            def loss_of(weights: Weights) -> tuple[Any, Weights]:
+                outputs, moved = self.network.apply_training(weights, x, activation, at[1])
+                return self._losses(outputs, y).mean(), moved
+
+            (loss, moved), gradient = jax.value_and_grad(loss_of, has_aux=True)(weights)
+            update, optimizer = self._optimizer.update(gradient, optimizer)
+            update = self._decayed(update, weights)
+            weights = jax.tree.map(lambda w, u: w - lane.learning_rate * u, weights, update)
+            return (with_averages(weights, moved), optimizer), loss
+
+        keys = None
+        if self.network.dropout:
+            key = jax.random.fold_in(jax.random.key(lane.draw), number)
+            keys = jax.random.split(key, len(visited))
         carry = (state.weights, state.optimizer)
-        (weights, optimizer), losses = jax.lax.scan(step, carry, visited)
+        (weights, optimizer), losses = jax.lax.scan(step, carry, (visited, keys))
         training = losses.mean()
         validation, dead = self._validate(branch, table, lane, weights)
         finite = jnp.isfinite(training) & jnp.isfinite(validation)
@@ -317,6 +331,13 @@ class Program:
         gradient = jax.grad(self._mean_loss)(weights, x, y, activation, valid)
         first, last = (jnp.linalg.norm(gradient[layer][0]) for layer in (0, -1))
         return outputs, sparsity, first / last
+
+    def _decayed(self, update: Weights, weights: Weights) -> Weights:
+        """Adam's update plus a share of each kernel (AdamW's decoupled decay; no biases)."""
+        if not self._weight_decay:
+            return update
+        share, pairs = self._weight_decay, zip(update, weights, strict=True)
+        return [(layer[0] + share * kernel, *layer[1:]) for layer, (kernel, *_) in pairs]
 
     # -- small parts --------------------------------------------------------------------------
 

@@ -21,9 +21,9 @@ from rectifier.errors import InputError, MissingLibrary
 from rectifier.study.journal import Run
 from rectifier.study.plan import Task
 from rectifier.study.settings import Settings
+from rectifier.study.train.built_in import network_for
 from rectifier.study.train.choice import local_engine
 from rectifier.study.train.engine import Beat, Speed
-from rectifier.study.train.network import MLP
 from rectifier.study.train.problem import Problem
 
 try:
@@ -74,9 +74,7 @@ class RayEngine:
     def __init__(self, problem: Problem, settings: Settings, lanes: int) -> None:
         self.settings, self.lanes = settings, lanes
         self._gpus = settings.trainer == "jax"
-        self.network = MLP(
-            problem.features.matrix.shape[2], settings.hidden, problem.outputs
-        )  # built in the workers; here for its facts
+        self.network = network_for(problem, settings)  # the workers' own; here for its facts
         self._started = _connect(settings.address)
         entries = [catalog.get(text) for text in settings.activations]
         formulas = {entry.name: entry.text for entry in entries if entry.text is not None}

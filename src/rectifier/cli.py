@@ -106,7 +106,7 @@ def compare(
         baseline=baseline,
         metric=metric,
         network=network,
-        hidden=_numbers("--hidden", hidden, int) if hidden is not None else (),
+        hidden=_numbers("--hidden", hidden, int) if hidden is not None else None,
         image=_numbers("--image", image.replace("x", ","), int) if image else None,
         weight_decay=weight_decay,
         dropout=dropout,

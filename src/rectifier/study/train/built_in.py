@@ -18,6 +18,7 @@ def network_for(problem: Problem, settings: Settings) -> MLP:
         InputError: rows that are no pictures, for a network of pictures.
     """
     columns = problem.features.matrix.shape[2]
+    assert settings.hidden is not None, "settings are checked"
     sizes = (columns, settings.hidden, problem.outputs, settings.batch_norm, settings.dropout)
     if settings.network == "mlp":
         return MLP(*sizes)

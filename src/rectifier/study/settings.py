@@ -165,8 +165,8 @@ class Settings:
         Which activations, rates and seeds are run does not enter: a later call may ask for more
         of them in the same folder.
         """
-        fixed = {"network", "hidden", "epochs", "patience", "batch_size", "metric", "trainer", "seed"}
-        fixed |= {"image", "weight_decay", "dropout", "batch_norm"}
+        fixed = {"network", "hidden", "image", "weight_decay", "dropout", "batch_norm"}
+        fixed |= {"epochs", "patience", "batch_size", "metric", "trainer", "seed"}
         parts = {k: v for k, v in asdict(self).items() if k in fixed}
         return {"table": table, "content": fingerprint, **parts}
 

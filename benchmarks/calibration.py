@@ -145,9 +145,9 @@ def train(name: str, place: int, rows: int, count: int, data, journal: sqlite3.C
         for key in keys:
             by_name.setdefault(key.activation, []).append(key)
         tasks = [
-            Task(name, tuple(found[i : i + LANES]))
+            Task(name, tuple(found[i : i + engine.lanes]))
             for name, found in by_name.items()
-            for i in range(0, len(found), LANES)
+            for i in range(0, len(found), engine.lanes)
         ]
         return {one.key: one for runs in engine.run(tasks) for one in runs}
 

@@ -27,7 +27,7 @@ LESS = [n for n in rf.names() if rf.get(n).rule.from_output or rf.get(n).rule.sl
 ELEMENTWISE = [name for name in LESS if rf.get(name).elementwise]
 POINTS = torch.cat(
     [
-        torch.linspace(-30, 30, 1201, dtype=torch.float64),
+        torch.linspace(-30, 30, 4801, dtype=torch.float64),  # enough for bits
         torch.logspace(-6, 4, 101, dtype=torch.float64),
         -torch.logspace(-6, 4, 101, dtype=torch.float64),
         torch.tensor([0.0, -0.0, 0.5, 1, 3, 6, -0.5, -1, -3, torch.inf, -torch.inf, torch.nan]),
@@ -97,3 +97,34 @@ def test_never_more_is_kept_than_pytorch_keeps():
     with torch_memory.RESULTS.open(encoding="utf-8") as file:
         written = {row["name"]: row["bytes"] for row in csv.DictReader(file)}
     assert {row["name"]: str(row["bytes"]) for row in rows} == written
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+@pytest.mark.parametrize(
+    "name", ["leaky_relu", "hard_tanh", "relu(negative_slope=0.5, max_value=2)"]
+)
+def test_bits_go_where_transforms_go(name):
+    act, rows = rf.get(name), torch.linspace(-3, 3, 15_000).reshape(3, 5_000)
+    expected = act.derivative(rows) * torch.cos(act(rows))
+
+    def total(x):
+        return act(x).sin().sum()
+
+    torch._dynamo.reset()
+    compiled = torch.compile(total, fullgraph=True, backend="aot_eager")
+    for call, given in ((total, rows), (compiled, rows), (total, rows.T)):
+        x = given.clone(memory_format=torch.preserve_format).requires_grad_()
+        (found,) = torch.autograd.grad(call(x), x)
+        torch.testing.assert_close(found, expected if given is rows else expected.T)
+    torch.testing.assert_close(torch.func.vmap(torch.func.grad(total))(rows), expected)
+    torch.testing.assert_close(
+        torch.func.jvp(torch.func.grad(total), (rows,), (torch.ones_like(rows),))[1],
+        -(act.derivative(rows) ** 2) * torch.sin(act(rows)),
+    )
+    x = rows.clone().requires_grad_()
+    several = torch.stack([torch.ones_like(rows), torch.full_like(rows, 2.0)])
+    (found,) = torch.autograd.grad(act(x), x, several, is_grads_batched=True)
+    torch.testing.assert_close(found, several * act.derivative(rows))
+    (first,) = torch.autograd.grad(total(x), x, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), x)
+    torch.testing.assert_close(second, -(act.derivative(rows) ** 2) * torch.sin(act(rows)))

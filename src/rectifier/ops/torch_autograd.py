@@ -4,7 +4,8 @@ Gradients obey the stated value at each kink and keep their digits in the tails.
 them is the first of these that will do, see :func:`_keep`:
 
 * ``input``: x and the parameters that are tensors, where one of these wants a gradient;
-* ``pieces``: two bits an element or one, of a function made of straight lines;
+* ``pieces``: two bits an element or one, of a function made of straight lines (the input of small
+  tensors, where bits cost more time than they save memory);
 * ``slope``: f'(x) itself, of such a function whose slopes are an array (``rrelu`` in training);
 * ``output``: y, where f' follows from it with all its digits. The next layer mostly keeps it
   anyway;
@@ -24,6 +25,8 @@ import torch
 from rectifier.ops import torch_bits
 from rectifier.ops.rule import Rule, spoken
 from rectifier.ops.torch_words import VOCABULARY
+
+_WORTH_PACKING = 4096  # elements: 16 KiB of float32, against some twenty more calls of 2 us
 
 
 def value(rule: Rule, x: torch.Tensor, parameters: tuple[Any, ...]) -> torch.Tensor:
@@ -149,7 +152,8 @@ def _keep(
     tensors = [p for p in parameters if isinstance(p, torch.Tensor)]
     if not any(needed):
         return "nothing", []
-    if any(needed[1:]):
+    small = rule.slopes is not None and not tensors and x.numel() < _WORTH_PACKING
+    if any(needed[1:]) or small:
         return "input", [x, *tensors]
     if rule.slopes is not None:
         slope = computed(rule.derivative, x, parameters)
@@ -161,18 +165,23 @@ def _keep(
     return "input", [x, *tensors]
 
 
-def keeps_input(rule: Rule, parameters: Sequence[Any]) -> bool:
-    """Whether the gradient needs x, so that nobody may write into it before."""
-    learnt = any(isinstance(p, torch.Tensor) and p.requires_grad for p in parameters)
-    return learnt or (rule.slopes is None and rule.from_output is None)
+def keeps_input(rule: Rule, size: int, parameters: Sequence[Any]) -> bool:
+    """Whether the gradient needs x, of ``size`` elements: nobody may write into it before."""
+    tensors = [p for p in parameters if isinstance(p, torch.Tensor)]
+    if any(p.requires_grad for p in tensors):
+        return True
+    if rule.slopes is not None:
+        return not tensors and size < _WORTH_PACKING
+    return rule.from_output is None
 
 
 def _pieces(rule: Rule, parameters: list[Any], slope: torch.Tensor) -> torch.Tensor:
     """Which of the rule's slopes each element of ``slope`` is; one number more for NaN."""
     slopes, bits = _slopes(rule, parameters)
-    codes = torch.isnan(slope).to(torch.uint8) * (2**bits - 1)
+    codes = torch.ne(slope, slope).view(torch.uint8) * len(slopes)  # NaN
     for code, one in enumerate(slopes[1:], 1):
-        codes = codes | ((slope == one).to(torch.uint8) * code)
+        found = torch.eq(slope, one).view(torch.uint8)
+        codes = codes | (found if code == 1 else found * code)
     return torch_bits.pack(codes, bits)
 
 
@@ -183,9 +192,8 @@ def _slope_of_pieces(
     codes = torch_bits.unpack(packed, bits, grad.shape)
     like = {"dtype": _wide(grad.dtype), "device": grad.device}
     result = torch.full((), slopes[0], **like)
-    for code, slope in enumerate([*slopes[1:], *[0.0] * (2**bits - 1 - len(slopes)), torch.nan], 1):
-        if code < len(slopes) or code == 2**bits - 1:
-            result = torch.where(codes == code, torch.full((), slope, **like), result)
+    for code, slope in enumerate([*slopes[1:], torch.nan], 1):
+        result = torch.where(codes == code, torch.full((), slope, **like), result)
     return result
 
 

@@ -77,6 +77,6 @@ def applied(
             "leave out inplace=True"
         )
     source = x
-    if watched and keeps_input(activation.rule, [*args, *parameters.values()]):
+    if watched and keeps_input(activation.rule, x.numel(), [*args, *parameters.values()]):
         source = x.clone()
     return x.copy_(activation(source, *args, **parameters))

@@ -1,17 +1,18 @@
-"""How long a study takes beside the same trainings as plain Keras ``fit`` loops.
+"""How long a study takes beside the same trainings as peers do them, in one run.
 
-    python -m benchmarks.study                 # about five minutes; needs the extra "dev"
-    python -m benchmarks.study --keras-runs 40
+    python -m benchmarks.study            # about five minutes on two cores; needs the extra "dev"
+    python -m benchmarks.study --rounds 3 --sampled 20
 
-20 activations x 5 learning rates x 10 seeds on 800 x 6 rows with a 16-16 network, Adam, batches
-of 32, 100 epochs without early stopping. Ours is a fresh process with an empty compilation cache,
-timed from its start to the last journaled run (``cold``), and once more with the cache that it
-left (``warm``). Keras (JAX backend) trains one model after the other in a fresh process; a sample
-of the 1000 runs is timed, one activation and rate after the other, and its total is the mean of
-the sample times 1000 plus the process's start. Ours also evaluates validation rows, dead units
-and curves in every epoch; Keras is spared all of that.
+``small``: 20 activations x 5 learning rates x 10 seeds on 800 x 6 rows, 16-16. ``small, four``: of
+those the activations that scikit-learn has. ``digits``: 20 activations x 8 seeds on 1797 x 64 rows,
+64-64. All with Adam, batches of 32, 100 epochs; see :mod:`benchmarks.study_workload`.
 
-Rows go to ``benchmarks/results/study.csv``: what, seconds, runs timed, ratio to ours, versions.
+Ours is a fresh process, timed from its start to the last journaled run: ``cold`` with empty
+caches, ``warm`` with those that it left. Peers are fresh processes too; a few of their runs are
+timed, and the total is *extrapolated*: the mean of those times the number of runs, plus the
+process's start. Rounds take turns, and the ratio is that of the medians.
+
+Rows go to ``benchmarks/results/study.csv``, the chart to ``docs/study-speed.svg``.
 """
 
 from __future__ import annotations
@@ -26,157 +27,109 @@ import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 
+import altair as alt
 import numpy as np
+import polars as pl
 
-RESULTS = Path(__file__).parent / "results" / "study.csv"
-ROWS, COLUMNS, HIDDEN, EPOCHS, BATCH = 800, 6, (16, 16), 100, 32
-RATES, SEEDS = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2), 10
-# Those that Keras has under a name of its own, so that both sides train the same functions.
-KERAS_NAMES = {
-    "celu": "celu",
-    "elu": "elu",
-    "exponential": "exponential",
-    "gelu": "gelu",
-    "hard_sigmoid": "hard_sigmoid",
-    "hard_swish": "hard_swish",
-    "hard_tanh": "hard_tanh",
-    "identity": "linear",
-    "leaky_relu": "leaky_relu",
-    "log_sigmoid": "log_sigmoid",
-    "mish": "mish",
-    "relu": "relu",
-    "relu6": "relu6",
-    "selu": "selu",
-    "sigmoid": "sigmoid",
-    "silu": "silu",
-    "softplus": "softplus",
-    "softsign": "softsign",
-    "squareplus": "squareplus",
-    "tanh": "tanh",
+from benchmarks.study_workload import TRAINERS, WORKLOADS
+from rectifier.report.charts import PALETTE, styled, to_svg
+
+HERE = Path(__file__).parent
+RESULTS, CHART = HERE / "results" / "study.csv", HERE.parent / "docs" / "study-speed.svg"
+COLUMNS = ("workload", "what", "runs", "timed", "seconds", "cpu_seconds", "times_slower", "cores")
+PEERS = {  # of each workload: how many runs are timed in each round, as a share of --sampled
+    "small": {
+        "keras fit": 1.0,
+        "keras fit, 16 steps an execution": 1.0,
+        "torch loop": 0.5,
+        "torch.func ensemble": 1.0,
+    },
+    "small, four": {"scikit-learn under joblib": 2.0},
+    "digits": {"keras fit": 0.5},
 }
-TOTAL = len(KERAS_NAMES) * len(RATES) * SEEDS
 
 
-def make_table() -> tuple[np.ndarray, np.ndarray]:
-    """A two-class table that a small network can learn and a linear model cannot."""
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((ROWS, COLUMNS))
-    y = (x[:, 0] * x[:, 1] + np.sin(2 * x[:, 2]) + 0.3 * rng.standard_normal(ROWS) > 0).astype(int)
-    return x, y
-
-
-def run_ours() -> None:
-    """All runs through the study's own rooms: plan, prepare, train, journal."""
-    from rectifier.study.journal import Journal
-    from rectifier.study.judge.metrics import get_metric
-    from rectifier.study.load import load
-    from rectifier.study.plan import splits, tasks
-    from rectifier.study.settings import Settings
-    from rectifier.study.train.choice import local_engine
-    from rectifier.study.train.native.job import LANES
-    from rectifier.study.train.problem import prepare
-
-    table = load(make_table())
-    settings = Settings(
-        activations=tuple(KERAS_NAMES),
-        metric="accuracy",
-        hidden=HIDDEN,
-        epochs=EPOCHS,
-        patience=EPOCHS,
-        batch_size=BATCH,
-        learning_rates=RATES,
-        tune_seeds=SEEDS,
-        seeds=1,
-    ).checked()
-    planned = {
-        "tune": splits(table, "tune", SEEDS, 0),
-        "confirm": splits(table, "confirm", 1, 0),
-    }
-    problem = prepare(table, get_metric("accuracy", table.task), planned)
-    engine = local_engine(problem, settings, LANES)
-    pairs = [(name, rate) for name in settings.activations for rate in RATES]
-    journal = Journal(None)
-    for runs in engine.run(list(tasks("tune", pairs, SEEDS, LANES))):
-        journal.add(runs)
-    print(len(journal.keys()))
-
-
-def run_keras(count: int) -> None:
-    """``count`` runs, spread over activations and rates; prints the seconds of each."""
-    import keras
-
-    x, y = make_table()
-    x = ((x - x.mean(0)) / x.std(0)).astype("float32")[
-        : ROWS * 16 // 25
-    ]  # as many rows as ours fit
-    y = y[: len(x)]
-    names = list(KERAS_NAMES.values())
-    for run in range(count):
-        started = time.perf_counter()
-        keras.utils.set_random_seed(run)
-        name = names[run % len(names)]
-        model = keras.Sequential(
-            [
-                keras.Input((COLUMNS,)),
-                *(keras.layers.Dense(units, activation=name) for units in HIDDEN),
-                keras.layers.Dense(2),
-            ]
-        )
-        model.compile(
-            keras.optimizers.Adam(RATES[run % len(RATES)]),
-            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        )
-        model.fit(x, y, batch_size=BATCH, epochs=EPOCHS, verbose=0)
-        print(time.perf_counter() - started, flush=True)
-
-
-def timed(arguments: list[str], **environment: str) -> tuple[float, str]:
-    started = time.perf_counter()
+def timed(workload: str, what: str, sampled: int, **environment: str) -> tuple[float, float]:
+    """Seconds and CPU seconds of all runs of a workload, extrapolated where only some are made."""
+    before, started = os.times(), time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.study", *arguments],
-        env={**os.environ, **environment},
+        [sys.executable, "-m", "benchmarks.study", "--child", workload, what, str(sampled)],
+        env={**os.environ, "KERAS_BACKEND": "jax", **environment},
         check=True,
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
     )
-    return time.perf_counter() - started, done.stdout
+    seconds, after = time.perf_counter() - started, os.times()
+    cpu = after.children_user + after.children_system
+    cpu -= before.children_user + before.children_system
+    each = [float(line) for line in done.stdout.split()]
+    if not each:
+        return seconds, cpu
+    runs = WORKLOADS[workload].runs
+    # An ensemble or a pool times the run of the average; the others print every one.
+    start = max(0.0, seconds - sum(each)) if len(each) > 1 else 0.0
+    whole = start + runs * float(np.mean(each))
+    return whole, cpu * whole / seconds
+
+
+def measured(rounds: int, sampled: int) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for workload, peers in PEERS.items():
+        runs = WORKLOADS[workload].runs
+        found: dict[tuple[str, int], list[tuple[float, float]]] = {}
+        for _ in range(rounds):
+            with tempfile.TemporaryDirectory() as cache:
+                for state in ("cold", "warm"):
+                    one = timed(workload, "rectifier", runs, XDG_CACHE_HOME=cache)
+                    found.setdefault((f"rectifier {state}", runs), []).append(one)
+            for what, share in peers.items():
+                count = max(2, round(share * sampled))
+                found.setdefault((what, count), []).append(timed(workload, what, count))
+        warm = median(s for s, _ in found["rectifier warm", runs])
+        for (what, count), times in found.items():
+            seconds, cpu = (median(column) for column in zip(*times, strict=True))
+            values = (f"{seconds:.2f}", f"{cpu:.2f}", f"{seconds / warm:.1f}", os.cpu_count())
+            row = (workload, what, runs, f"{count} x {rounds}", *values)
+            rows.append(dict(zip(COLUMNS, row, strict=True)))
+            print(*row, sep="  ", flush=True)
+    return rows
+
+
+def draw(rows: list[dict[str, object]]) -> None:
+    """Times slower than ours (warm), one bar a peer, on a logarithmic axis."""
+    frame = pl.DataFrame(rows).with_columns(
+        pl.col("times_slower").cast(pl.Float64),
+        label=pl.format("{} · {}", "workload", "what"),
+        text=pl.format("{} s, {}x", "seconds", "times_slower"),
+    )
+    base = alt.Chart(frame).encode(alt.Y("label:N", sort=None, title=None))
+    length = alt.X("times_slower:Q", scale=alt.Scale(type="log"), title="times as long as ours")
+    bars = base.mark_bar(height=12).encode(length)
+    words = base.mark_text(align="left", dx=4).encode(length, alt.Text("text:N"))
+    chart = styled((bars + words).properties(width=420))
+    CHART.write_text(to_svg(chart.properties(background=PALETTE["paper"])), encoding="utf-8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--keras-runs", type=int, default=20)
-    parser.add_argument("--child", choices=["ours", "keras"])
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--sampled", type=int, default=10, help="runs of a peer in a round")
+    parser.add_argument("--child", nargs=3)
     options = parser.parse_args()
-    if options.child == "ours":
-        return run_ours()
-    if options.child == "keras":
-        return run_keras(options.keras_runs)
-
-    with tempfile.TemporaryDirectory() as cache:
-        cold, printed = timed(["--child", "ours"], XDG_CACHE_HOME=cache)
-        warm, _ = timed(["--child", "ours"], XDG_CACHE_HOME=cache)
-    assert int(printed) == TOTAL, printed
-    sampled = ["--child", "keras", "--keras-runs", str(options.keras_runs)]
-    whole, printed = timed(sampled, KERAS_BACKEND="jax")
-    runs = [float(line) for line in printed.split()]
-    keras = whole - sum(runs) + TOTAL * float(np.mean(runs))
-    rows = [
-        ("rectifier cold", cold, TOTAL, keras / cold),
-        ("rectifier warm", warm, TOTAL, keras / warm),
-        ("keras fit (jax backend)", keras, len(runs), 1.0),
-    ]
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(
-            ["what", "seconds", "runs_timed", "times_faster_than_keras", "cores", "with"]
-        )
-        for what, seconds, timed_runs, ratio in rows:
-            libraries = f"jax {version('jax')}, keras {version('keras')}, {platform.machine()}"
-            line = [what, f"{seconds:.1f}", timed_runs, f"{ratio:.1f}", os.cpu_count(), libraries]
-            writer.writerow(line)
-            print(*line, sep="  ")
+    if options.child:
+        workload, what, sampled = options.child
+        return TRAINERS[what](WORKLOADS[workload], int(sampled))
+    rows = measured(options.rounds, options.sampled)
+    libraries = ", ".join(
+        f"{name} {version(name)}" for name in ("llvmlite", "keras", "jax", "torch", "scikit-learn")
+    )
+    with RESULTS.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [*COLUMNS, "with"], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({**row, "with": f"{libraries}, {platform.machine()}"} for row in rows)
+    draw(rows)
     return None
 
 

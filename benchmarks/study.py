@@ -10,7 +10,9 @@ those the activations that scikit-learn has. ``digits``: 20 activations x 8 seed
 Ours is a fresh process, timed from its start to the last journaled run: ``cold`` with empty
 caches, ``warm`` with those that it left. Peers are fresh processes too; a few of their runs are
 timed, and the total is *extrapolated*: the mean of those times the number of runs, plus the
-process's start. Rounds take turns, and the ratio is that of the medians.
+process's start. Rounds take turns, and ratios are those of the medians. ``times_cold`` and
+``times_warm`` say how often our time goes into a peer's; ``times_warm_cpu`` is the same of the
+seconds that the processors worked, which other people's work on the machine changes least.
 
 Rows go to ``benchmarks/results/study.csv``, the chart to ``docs/study-speed.svg``.
 """
@@ -31,14 +33,14 @@ from statistics import median
 
 import altair as alt
 import numpy as np
-import polars as pl
 
 from benchmarks.study_workload import TRAINERS, WORKLOADS
-from rectifier.report.charts import PALETTE, styled, to_svg
+from rectifier.report.charts import PALETTE, data, styled, to_svg
 
 HERE = Path(__file__).parent
 RESULTS, CHART = HERE / "results" / "study.csv", HERE.parent / "docs" / "study-speed.svg"
-COLUMNS = ("workload", "what", "runs", "timed", "seconds", "cpu_seconds", "times_slower", "cores")
+COLUMNS = ("workload", "what", "runs", "timed", "seconds", "cpu_seconds")
+COLUMNS += ("times_cold", "times_warm", "times_warm_cpu", "cores")
 PEERS = {  # of each workload: how many runs are timed in each round, as a share of --sampled
     "small": {
         "keras fit": 1.0,
@@ -87,28 +89,37 @@ def measured(rounds: int, sampled: int) -> list[dict[str, object]]:
             for what, share in peers.items():
                 count = max(2, round(share * sampled))
                 found.setdefault((what, count), []).append(timed(workload, what, count))
-        warm = median(s for s, _ in found["rectifier warm", runs])
-        for (what, count), times in found.items():
-            seconds, cpu = (median(column) for column in zip(*times, strict=True))
-            values = (f"{seconds:.2f}", f"{cpu:.2f}", f"{seconds / warm:.1f}", os.cpu_count())
-            row = (workload, what, runs, f"{count} x {rounds}", *values)
+        middle = {
+            key: [median(column) for column in zip(*times, strict=True)]
+            for key, times in found.items()
+        }
+        (cold, _), (warm, warm_cpu) = (middle[f"rectifier {s}", runs] for s in ("cold", "warm"))
+        for (what, count), (seconds, cpu) in middle.items():
+            ratios = (f"{r:.1f}" for r in (seconds / cold, seconds / warm, cpu / warm_cpu))
+            values = (f"{count} x {rounds}", f"{seconds:.2f}", f"{cpu:.2f}", *ratios)
+            row = (workload, what, runs, *values, os.cpu_count())
             rows.append(dict(zip(COLUMNS, row, strict=True)))
             print(*row, sep="  ", flush=True)
     return rows
 
 
 def draw(rows: list[dict[str, object]]) -> None:
-    """Times slower than ours (warm), one bar a peer, on a logarithmic axis."""
-    frame = pl.DataFrame(rows).with_columns(
-        pl.col("times_slower").cast(pl.Float64),
-        label=pl.format("{} · {}", "workload", "what"),
-        text=pl.format("{} s, {}x", "seconds", "times_slower"),
-    )
-    base = alt.Chart(frame).encode(alt.Y("label:N", sort=None, title=None))
-    length = alt.X("times_slower:Q", scale=alt.Scale(type="log"), title="times as long as ours")
-    bars = base.mark_bar(height=12).encode(length)
-    words = base.mark_text(align="left", dx=4).encode(length, alt.Text("text:N"))
-    chart = styled((bars + words).properties(width=420))
+    """How many times as long as ours (warm), one point a peer, on a logarithmic axis."""
+    points = [
+        {
+            "who": f"{row['workload']}: {row['what']}",
+            "times": float(str(row["times_warm"])),
+            "text": f"{row['times_warm']} x, {float(str(row['seconds'])):,.0f} s",
+        }
+        for row in rows
+    ]
+    scale = alt.Scale(type="log", domain=[0.5, 3000], nice=False)
+    place = alt.X("times:Q", title="times as long as ours, warm", scale=scale)
+    names = alt.Axis(labelLimit=320)
+    base = alt.Chart(data(points)).encode(place, alt.Y("who:N", sort=None, title=None, axis=names))
+    dots = base.mark_point(filled=True, size=60, color=PALETTE["accent"])
+    words = base.mark_text(align="left", dx=8, fontSize=10).encode(alt.Text("text:N"))
+    chart = styled((dots + words).properties(width=420))
     CHART.write_text(to_svg(chart.properties(background=PALETTE["paper"])), encoding="utf-8")
 
 

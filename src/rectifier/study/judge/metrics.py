@@ -14,8 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import logsumexp
-from scipy.stats import rankdata
 
 from rectifier.errors import InputError, UnknownName
 
@@ -161,6 +159,8 @@ def _balanced_accuracy(
 
 
 def _log_loss(y: np.ndarray, prediction: np.ndarray, mean: float | None = None) -> np.ndarray:
+    from scipy.special import logsumexp  # here: SciPy takes long to come, and accuracy needs none
+
     codes, logits = _logits(y, prediction)
     logits = logits - logits.max(axis=1, keepdims=True)  # else 1e300 - (-1e300) loses the rest
     loss = logsumexp(logits, axis=1) - logits[np.arange(len(codes)), codes]
@@ -181,11 +181,15 @@ def _roc_auc(y: np.ndarray, prediction: np.ndarray, mean: float | None = None) -
 
 
 def _log_odds(logits: np.ndarray, code: int) -> np.ndarray:
+    from scipy.special import logsumexp
+
     # Ranks as the class's probability does, without the ties that rounding to 1.0 would make.
     return logits[:, code] - logsumexp(np.delete(logits, code, axis=1), axis=1)
 
 
 def _placements(positive: np.ndarray, score: np.ndarray) -> np.ndarray:
+    from scipy.stats import rankdata
+
     # DeLong, DeLong and Clarke-Pearson (1988): the share of the other side that a row beats.
     count = np.where(positive, np.count_nonzero(positive), np.count_nonzero(~positive))
     own = np.empty(len(score))

@@ -97,7 +97,8 @@ class Expressions:
         nodes = self._levels[-1]
         given = (call.z, *call.args[1:], *call.keywords.values())
         parents = tuple(p for p in given if isinstance(p, torch.Tensor) and p.dim())
-        if not parents:
+        # What gives its own input back (contiguous, in place) would be its own parent.
+        if not parents or any(p is call.y for p in parents):
             return None
         node = Node(call, parents, bends, activation)
         composite = self._composite(node, nodes)

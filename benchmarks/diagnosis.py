@@ -33,6 +33,7 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 warnings.filterwarnings("ignore", message=".*(not allocated with|lr_scheduler|size 1).*")
 
 import numpy as np  # noqa: E402
+import torch  # noqa: E402
 
 import rectifier as rf  # noqa: E402
 from benchmarks.diagnosis_faults import planted  # noqa: E402
@@ -67,6 +68,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--verbose", action="store_true")
     chosen = parser.parse_args()
+    torch.set_num_threads(1)  # networks this small only wait for each other's threads
     cases = list(healthy(chosen.seeds[0]))
     for seed in chosen.seeds:
         cases += planted(seed)

@@ -61,9 +61,10 @@ class Recipe:
 def table(seed: int, pictures: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Rows of unit spread and a class that depends on them non-linearly."""
     rng = np.random.default_rng([seed, 1])
-    shape = (ROWS, 3, 8, 8) if pictures else (ROWS, FEATURES)
+    rows = ROWS // 4 if pictures else ROWS
+    shape = (rows, 3, 8, 8) if pictures else (rows, FEATURES)
     x = rng.normal(size=shape).astype(np.float32)
-    flat = x.reshape(ROWS, -1)
+    flat = x.reshape(rows, -1)
     y = (flat[:, 0] * flat[:, 1] > 0) * 2 + (flat[:, 2] > 0)
     return x, y.astype(np.int64)
 
@@ -235,7 +236,7 @@ def _built(family: str, framework: str, depth: int, seed: int, name: str) -> Cas
         model = maker(depth, name)
         x, y = table(seed, pictures=True)
         if family == "transformer":
-            x = x.reshape(ROWS, 12, 16)
+            x = x.reshape(-1, 12, 16)
         elif framework == "keras":
             x = x.transpose(0, 2, 3, 1).copy()
         return model, (x, y), _arguments(Recipe([]), framework, model)

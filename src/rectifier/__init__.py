@@ -20,13 +20,14 @@ from rectifier.errors import InputError, RectifierError
 if TYPE_CHECKING:
     from rectifier.choose import Inspection, Study, compare, inspect
     from rectifier.repair.diagnosis import Diagnosis, diagnose
+    from rectifier.repair.live import watch
 
 __version__ = "0.1.0"
 
 # Names that need the extra "study", fetched on first use.
 _STUDY = ("Inspection", "Study", "compare", "inspect")
 # Names that need the library of the model.
-_REPAIR = {"Diagnosis": "diagnosis", "diagnose": "diagnosis"}
+_REPAIR = {"Diagnosis": "diagnosis", "diagnose": "diagnosis", "watch": "live"}
 
 __all__ = [
     "Activation",
@@ -44,6 +45,7 @@ __all__ = [
     "get",
     "inspect",
     "names",
+    "watch",
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,7 @@ def diagnose(
         network = passes.structure(first)
     targets = Targets(ignored=passes.loss.ignored if passes.loss else None)
     with passes.untouched():
-        watched, inputs = _watch(model, passes, given, targets, Limits(epsilon=epsilon))
+        watched, inputs = watch_sites(model, passes, given, targets, Limits(epsilon=epsilon))
     found = wiring.find(network, passes.loss, targets, framework)
     found += units.find(watched)
     found += units.find_inputs(inputs, network)
@@ -112,10 +113,14 @@ def diagnose(
 _batches = batches  # the argument of diagnose has the plain name
 
 
-def _watch(
-    model: Any, passes: Passes, given: Batches, targets: Targets, limits: Limits
+def watch_sites(
+    model: Any,
+    passes: Passes,
+    given: Iterable[Batch],
+    targets: Targets | None = None,
+    limits: Limits | None = None,
 ) -> tuple[list[Watched], SiteStatistics | None]:
-    """Streams all batches through the model; statistics of every site, and of the inputs."""
+    """Streams batches through the model; statistics of every site, and of the inputs."""
     seen: dict[tuple[str, int, int], Watched] = {}
     calls: dict[str, int] = {}
     inputs: SiteStatistics | None = None
@@ -137,7 +142,7 @@ def _watch(
         for batch in given:
             calls.clear()
             passes.forward(batch)
-            if batch.y is not None:
+            if targets is not None and batch.y is not None:
                 targets.update(_plain(batch.y))
             inputs = _see_inputs(batch, inputs)
     return list(seen.values()), inputs

@@ -48,7 +48,7 @@ class WeightGradient:
     @property
     def size(self) -> float:
         """L2 norm of the weight."""
-        return float(np.linalg.norm(self.weight.values))
+        return float(np.linalg.norm(self.weight.values.astype(np.float64)))
 
     @property
     def step_ratio(self) -> float | None:

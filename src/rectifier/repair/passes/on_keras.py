@@ -172,7 +172,9 @@ class KerasPasses:
             raise InputError(f"the loss refuses output and target: {line}") from error
 
     def _dense(self, gradient: Any) -> np.ndarray:
-        if keras.backend.backend() == "tensorflow" and hasattr(gradient, "indices"):  # TensorFlow gives rows of an embedding by number
+        if keras.backend.backend() == "tensorflow" and hasattr(
+            gradient, "indices"
+        ):  # TensorFlow gives rows of an embedding by number
             gradient = gradient.values
         return structure.numbers(gradient).astype(np.float32)
 

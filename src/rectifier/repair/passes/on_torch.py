@@ -53,21 +53,25 @@ class TorchPasses:
     @contextmanager
     def untouched(self) -> Iterator[None]:
         modes = [(m, m.training) for m in self.model.modules()]
-        buffers = [(b, b.detach().clone()) for b in self.model.buffers()]
+        # Passes write into copies: a graph of training that is waiting for its backward pass may
+        # hold the buffers themselves, and would notice if they were written and put back.
+        buffers = [(m, n, b) for m, _ in modes for n, b in m._buffers.items() if b is not None]
         gradients = [(p, p.grad) for p in self.model.parameters()]
         state = torch.get_rng_state()
         for module, _ in modes:
             module.training = self._training and not isinstance(module, _DROPOUTS)
         for parameter, _ in gradients:
             parameter.grad = None
+        copies = {id(b): b.detach().clone() for _, _, b in buffers}
+        for module, name, buffer in buffers:
+            module._buffers[name] = copies[id(buffer)]
         try:
             yield
         finally:
             for module, mode in modes:
                 module.training = mode
-            with torch.no_grad():
-                for buffer, before in buffers:
-                    buffer.copy_(before)
+            for module, name, buffer in buffers:
+                module._buffers[name] = buffer
             for parameter, gradient in gradients:
                 parameter.grad = gradient
             torch.set_rng_state(state)

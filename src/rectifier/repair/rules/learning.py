@@ -40,6 +40,21 @@ def find(
     return found
 
 
+def find_live(gradients: Gradients) -> list[Finding]:
+    """Faults that one step of training shows by itself, without the loss and the wiring."""
+    records = [
+        (Step(-1, "weights", "step", r.weight.layer, ()), r.weight, r)
+        for r in gradients.weights.values()
+        if r.weight.kernel
+    ]
+    broken = [w.layer for _, w, r in records if r.broken]
+    if broken:
+        what = f"the gradient of {broken[0]} is NaN or infinite"
+        remedy = "lower the learning rate, clip gradients, look for NaN in the data"
+        return [Finding("not_finite", what, broken[0], remedy, "certain")]
+    return list(_steps(records))
+
+
 def _kernels(network: Network, weights: list[Weight]) -> list[tuple[Step, Weight]]:
     """The weight of each step that applies one, in the order of the steps."""
     by_layer = {w.layer: w for w in weights if w.kernel}

@@ -48,8 +48,8 @@ SEEDS = (100, 101, 102)
 # What a fault brings about besides: a finding of it is no false one.
 BRINGS = {
     "constant_units": {"initial_scale", "vanishing_gradients", "never_updated"},
-    "initial_scale": {"vanishing_gradients"},
-    "vanishing_gradients": {"initial_scale", "linear_layer"},
+    "initial_scale": {"vanishing_gradients", "dead_units", "linear_layer", "large_steps"},
+    "vanishing_gradients": {"initial_scale", "linear_layer", "large_steps"},
     "exploding_gradients": {"initial_scale", "large_steps"},
     "saturated_units": {"initial_scale", "exploding_gradients"},
     "unscaled_inputs": {"exploding_gradients", "dead_units", "linear_layer", "saturated_units"},
@@ -59,7 +59,7 @@ BRINGS = {
     "softmax_of_one": {"output_range", "never_updated"},
     "logits_as_probabilities": {"not_finite", "never_updated"},
     "squashed_twice": {"probabilities_as_logits"},
-    "linear_layer": {"exploding_gradients"},
+    "linear_layer": {"exploding_gradients", "dead_units"},
 }
 
 

@@ -52,7 +52,7 @@ def recipes(depth: int) -> dict[str, Recipe]:
         "not_finite": Recipe(mlp(depth), change=_nan(middle)),
         "step_activation": Recipe(mlp(depth, "binary_step")),
         "vanishing_gradients": Recipe(
-            mlp(depth, "tanh"), change=_scale_all(0.02 if depth < 8 else 0.2)
+            mlp(depth, "tanh"), change=_scale_all(1e-8 ** (1 / (depth + 1)))
         ),
         "exploding_gradients": Recipe(mlp(depth), change=_scale_all(3e3 ** (2 / depth))),
         "initial_scale": Recipe(mlp(depth), change=_scale_rows(middle, 0.02)),
@@ -64,7 +64,9 @@ def recipes(depth: int) -> dict[str, Recipe]:
             [*mlp(depth), ("act", "sigmoid"), ("dropout",), ("act", "softmax")]
         ),
         "softmax_of_one": Recipe([*mlp(depth, outputs=1), ("act", "softmax")], "values", outputs=1),
-        "labels_out_of_range": Recipe(mlp(depth), data=lambda x, y: (x, y - depth % 3 + 1)),
+        "labels_out_of_range": Recipe(
+            mlp(depth), data=lambda x, y: (x, y + (1 if depth == 4 else -1))
+        ),
         "output_range": Recipe([*mlp(depth, outputs=1), ("act", "sigmoid")], "values", outputs=1),
         "no_nonlinearity": Recipe(mlp(depth, "relu", ("dense", WIDTH), output)),
         "selu_initialiser": Recipe(mlp(depth, "selu"), change=_scale_all(1.6)),

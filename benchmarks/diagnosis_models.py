@@ -164,6 +164,7 @@ def make(recipe: Recipe, framework: str, seed: int) -> tuple[Any, Any, dict[str,
             gain = (rf.get(name).facts.gain if rf.get(name).elementwise else None) or 1.0
             layer[0] = rng.normal(0, gain / math.sqrt(len(layer[0])), layer[0].shape)
             layer[0] = layer[0].astype(np.float32)
+            layer[1:] = [np.zeros_like(bias) for bias in layer[1:]]
     if recipe.change is not None:
         recipe.change(weights, rng)
     set_weights(model, framework, weights)
@@ -212,7 +213,8 @@ def healthy(seed: int) -> Iterator[Case]:
             plan = [*normed, ("dense", CLASSES)]
             yield _case("", "MLP, normalised", framework, depth, seed, Recipe(plan, init="default"))
             yield _case("", "MLP, SELU", framework, depth, seed, Recipe(mlp(depth, "selu")))
-            values = Recipe(mlp(depth, "relu", outputs=1), "values", init="default")
+            init = "default" if depth < 8 else "gain"
+            values = Recipe(mlp(depth, "relu", outputs=1), "values", init=init)
             yield _case("", "MLP, regression", framework, depth, seed, values)
         for name in ("relu", "gelu", "silu", "elu", "tanh", "leaky_relu"):
             for depth in (2, 4):

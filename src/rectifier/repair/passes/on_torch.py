@@ -15,7 +15,7 @@ from rectifier.errors import InputError
 from rectifier.repair.batches import Batch
 from rectifier.repair.gradients import Gradients
 from rectifier.repair.rules.task import LOSSES, Loss
-from rectifier.repair.sites import Site, tap
+from rectifier.repair.sites import Site, find, tap
 from rectifier.repair.sites.recognise import refuse_odd_batch
 from rectifier.repair.structure import Network, Step, Weight
 from rectifier.repair.structure import on_torch as structure
@@ -79,8 +79,13 @@ class TorchPasses:
     # -- passes --------------------------------------------------------------------------------
 
     def structure(self, batch: Batch) -> Network:
-        recorder = structure.Recorder(self.model)
         arguments = self._arguments(batch)
+        modules = {
+            site.layer: site.activation.name
+            for site in find(self.model)
+            if site.how == "module" and site.activation is not None
+        }
+        recorder = structure.Recorder(self.model, modules)
         target = None if batch.y is None else self._tensor(batch.y)
 
         def receive(site: Site, z: Any, y: Any) -> None:

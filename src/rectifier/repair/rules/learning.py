@@ -18,7 +18,6 @@ VANISHING = 1e-5
 EXPLODING = 1e3  # |g| / |w|: a step of 0.001 changes the weights by their own size
 LARGE_STEP, SMALL_STEP = 0.1, 1e-6
 SCALE = 4.0  # times away from every usual initial spread
-_SMALLEST_USUAL = 0.01  # half the 0.02 of transformers
 
 
 def find(
@@ -82,8 +81,10 @@ def _after(network: Network, step: Step) -> tuple[str | None, bool]:
 def _initial_scale(
     kernels: list[tuple[Step, Weight]], network: Network, framework: str
 ) -> Iterator[Finding]:
+    # Transformers draw everything with 0.02 and let their normalisations make up for it.
+    layered = any(s.operation.startswith("layer_norm") for s in network.of_role("normalise"))
     for step, weight in kernels:
-        if weight.values.size < 32 or step.grouped:
+        if weight.values.size < 32 or step.grouped or not np.isfinite(weight.values).all():
             continue
         name, normalised = _after(network, step)
         if normalised:
@@ -92,7 +93,8 @@ def _initial_scale(
         spread = float(weight.values.std())
         inside, out = step.fan_in, step.fan_out
         usual = [g / math.sqrt(f) for g in (1.0, gain, math.sqrt(2)) for f in (inside, out)]
-        usual += [1 / math.sqrt(3 * inside), math.sqrt(2 / (inside + out)), 0.02]
+        usual += [1 / math.sqrt(3 * inside), math.sqrt(2 / (inside + out))]
+        usual += [0.02] if layered else []
         low, high = min(usual) / SCALE, max(usual) * SCALE
         if low <= spread <= high:
             continue
@@ -183,9 +185,10 @@ def _of_gradients(
             )
             numbers = {"norm": record.norm, "effect": effect, "most": most}
             yield Finding("vanishing_gradients", what, step.where, remedy, numbers=numbers)
-    if records:
-        step, weight, record = max(records, key=lambda r: r[2].norm / max(r[2].size, 1e-12))
-        ratio = record.norm / max(record.size, 1e-12)
+    sized = [r for r in records if r[2].size > 0]
+    if sized:
+        step, weight, record = max(sized, key=lambda r: r[2].norm / r[2].size)
+        ratio = record.norm / record.size
         if ratio > EXPLODING:
             what = (
                 f"the gradient of {step.where} has norm {record.norm:.2g}, {ratio:.2g} times the "
@@ -221,7 +224,8 @@ def _never(gradients: Gradients, flat: bool, framework: str) -> Iterator[Finding
 
 
 def _steps(records: list) -> Iterator[Finding]:
-    ratios = [(s, r.step_ratio) for s, _, r in records if r.step_ratio is not None]
+    ratios = [(s, r.step_ratio) for s, _, r in records]
+    ratios = [(s, ratio) for s, ratio in ratios if ratio is not None and math.isfinite(ratio)]
     if not ratios:
         return
     middle = float(np.median([ratio for _, ratio in ratios]))

@@ -14,8 +14,8 @@ from rectifier.repair.structure import Network
 
 # Shares of a layer's units from which it is a finding. Healthy networks have some units of every
 # kind; benchmarks/diagnosis.py measured how many (docs/diagnosis.md).
-DEAD = 0.3
-SATURATED = 0.3
+DEAD = 0.5
+SATURATED = 0.5
 LINEAR = 0.9
 CONSTANT = 0.3
 FEWEST_ROWS = 32  # of fewer rows a share of 99 % says nothing

@@ -124,7 +124,7 @@ class SiteStatistics:
     @property
     def saturated(self) -> np.ndarray:
         """Units held at a bound of the activation [units] bool; zero at a ReLU's foot is dead."""
-        if not self.sloped or self.activation is None:
+        if not self.sloped or self.activation is None or self.activation.facts.kind == "step":
             return np.zeros(self.units, bool)
         low, high = self.activation.facts.range
         shallow = self._shallow / max(1, self.rows) >= self.limits.rows

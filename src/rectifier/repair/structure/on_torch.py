@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -48,10 +48,16 @@ class Recorder:
 
     >>> with Recorder(model) as recorder: output = model(*inputs)
     >>> recorder.network(output)
+
+    Args:
+        modules: path of a module that is an activation -> its canonical name; what it computes
+            inside is one step.
     """
 
-    def __init__(self, model: torch.nn.Module) -> None:
+    def __init__(self, model: torch.nn.Module, modules: Mapping[str, str] | None = None) -> None:
         self._model = model
+        self._modules = modules or {}
+        self._quiet = 0
         self._steps: list[Step] = []
         self._maker: dict[int, int] = {}  # id of a tensor -> place of the step that made it
         self._memory: dict[int, int] = {}  # address of its numbers -> the same
@@ -66,6 +72,8 @@ class Recorder:
     def __enter__(self) -> Recorder:
         for name, module in self._model.named_modules():
             self._stack.enter_context(_named(module, name, self._layers))
+            if name in self._modules:
+                self._stack.enter_context(self._one_step(module, self._modules[name]))
         keep = torch.autograd.graph.saved_tensors_hooks(self._keep, lambda kept: kept)
         self._stack.enter_context(keep)
         self._stack.enter_context(_Mode(self))
@@ -78,6 +86,25 @@ class Recorder:
         self._saved.append((tensor, tensor._version, len(self._steps)))
         return tensor
 
+    @contextmanager
+    def _one_step(self, module: torch.nn.Module, activation: str) -> Iterator[None]:
+        def enter(*_: Any) -> None:
+            self._quiet += 1
+
+        def leave(_: Any, args: Any, output: Any) -> None:
+            self._quiet -= 1
+            inputs = [self._maker[id(t)] for t in _tensors(args) if id(t) in self._maker]
+            if inputs and not self._quiet:
+                named = Step(-1, "activation", activation, "", tuple(inputs), activation=activation)
+                self._append(named, list(_tensors(output)), args)
+
+        handles = (module.register_forward_pre_hook(enter), module.register_forward_hook(leave))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
     def maker_of(self, tensor: torch.Tensor) -> Step | None:
         """The step that wrote this tensor's memory last, as seen so far."""
         place = self._memory.get(tensor.data_ptr())
@@ -86,6 +113,11 @@ class Recorder:
     def record(self, function: Any, arguments: Any, result: Any, wrote: bool) -> None:
         """Takes in one call; ``wrote``: an argument's version rose, so it worked in place."""
         outputs = list(_tensors(result))
+        if self._quiet:
+            if wrote and outputs:  # nn.ReLU(inplace=True): the step to come is the writer
+                where = (outputs[0].data_ptr(), len(self._steps), outputs[0]._version)
+                self._overwritten.append(where)
+            return
         if not outputs or not any(t.is_floating_point() for t in outputs):
             return
         name = getattr(function, "__name__", str(function))
@@ -102,6 +134,11 @@ class Recorder:
         if not inputs:
             return  # nothing of the model's input is in it: masks, positions, weights made ready
         step = replace(_described(name, held, data, arguments), inputs=inputs)
+        if wrote:
+            self._overwritten.append((outputs[0].data_ptr(), len(self._steps), outputs[0]._version))
+        self._append(step, outputs, given)
+
+    def _append(self, step: Step, outputs: list[torch.Tensor], given: Any) -> None:
         place = len(self._steps)
         self._steps.append(
             replace(
@@ -112,8 +149,6 @@ class Recorder:
                 source=calling_line(),
             )
         )
-        if wrote:
-            self._overwritten.append((outputs[0].data_ptr(), place, outputs[0]._version))
         for tensor in outputs:
             self._maker[id(tensor)] = place
             self._memory[tensor.data_ptr()] = place

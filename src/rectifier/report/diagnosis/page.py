@@ -142,7 +142,7 @@ def _sites(diagnosis: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "cells": [*cells, (f"{rank:.1f}", f"{rank:.6g}")],
                 "z": _bars(drawn.get(row["site"], {}).get("z")),
                 "y": _bars(drawn.get(row["site"], {}).get("y")),
-                "bad": max(row["dead"], row["saturated"]) >= 0.3,
+                "bad": max(row["dead"], row["saturated"]) >= 0.5,
             }
         )
     return rows

@@ -88,7 +88,7 @@ def _sites(diagnosis: Mapping[str, Any], extra: int) -> Table:
             percent(row["saturated"]),
             *(cell(row) for cell in list(more.values())[:extra]),
         ]
-        style = "yellow" if max(row["dead"], row["saturated"]) >= 0.3 else ""
+        style = "yellow" if max(row["dead"], row["saturated"]) >= 0.5 else ""
         named = [Text(visible(row["site"], 60)), Text(visible(row["activation"], 40))]
         table.add_row(*named, *map(_plain, cells), style=style)
     if len(diagnosis["layers"]) > _SITES:

@@ -46,6 +46,20 @@ from rectifier.cli import main
 main()
 """
 
+# Everything is loaded; then the address space is all but full.
+SCARCE = """
+import resource
+import jax, llvmlite.binding, polars, sklearn.model_selection, skrub, vl_convert
+from rectifier.cli import main
+import rectifier.choose, rectifier.report.page, rectifier.report.terminal, rectifier.study.tune
+import rectifier.study.train.jax_engine, rectifier.study.train.native.engine
+with open("/proc/self/statm") as file:
+    held = int(file.read().split()[0]) * resource.getpagesize()
+limit = held + MEBIBYTES * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+main()
+"""
+
 
 def start(
     folder: Path,
@@ -215,6 +229,12 @@ def clock(work: Path) -> Iterator[tuple[str, Path]]:
 
 
 def memory(work: Path) -> Iterator[tuple[str, Path]]:
+    """Too little to load the libraries; and too little to train, once they are loaded."""
+    for mebibytes in (1, 4):
+        folder = work / f"scarce-{mebibytes}"
+        code, line = finish(start(folder, program=SCARCE.replace("MEBIBYTES", str(mebibytes))))
+        assert code, "there was enough memory: lower the limit"
+        yield f"{mebibytes} MiB left to train in, exit code {code}: {line[:160]}", folder
     for gibibytes in (0.75, 1.5):
         folder = work / f"poor-{gibibytes}"
         limit = int(gibibytes * 2**30)

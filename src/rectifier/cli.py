@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -263,8 +264,6 @@ def main() -> None:
         _fail(error.format_message(), 2)
     except MissingLibrary as error:
         _fail(str(error), 2)
-    except MemoryError:
-        _fail("out of memory; finished runs are kept, and the same command goes on from there", 1)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("rectifier"):
             raise
@@ -280,6 +279,21 @@ def main() -> None:
     except BrokenPipeError:  # the reader went away, as in: rectifier list | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except (MemoryError, ImportError, OSError, RuntimeError) as error:
+        if not _lacks_memory(error):
+            raise
+        _fail("out of memory; finished runs are kept, and the same command goes on from there", 1)
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether that is how a lack of memory shows: also in loading a library or starting a thread."""
+    text = str(error)
+    return (
+        isinstance(error, MemoryError)
+        or (isinstance(error, ImportError) and "failed to map" in text)
+        or (isinstance(error, OSError) and (error.errno == errno.ENOMEM or "shared obj" in text))
+        or (isinstance(error, RuntimeError) and "start new thread" in text)
+    )
 
 
 def _fail(message: str, code: int) -> None:

@@ -249,7 +249,7 @@ def memory(work: Path) -> Iterator[tuple[str, Path]]:
 
 def losses(work: Path) -> Iterator[tuple[str, Path]]:
     """A candidate whose losses are NaN from the first step: the others' verdict stands."""
-    for number, formula in enumerate(("exp(x * x)", "exp(x * x * x * x / 16)")):
+    for number, formula in enumerate(("exp(8 * x)", "x ** 31")):
         folder = work / f"nan-{number}"
         more = ("--define", f"bad={formula}")
         for place in (folder, folder.with_suffix(".again")):

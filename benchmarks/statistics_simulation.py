@@ -23,9 +23,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.stats import norm
 
+from rectifier.study.judge.evidence import ALPHA
 from rectifier.study.judge.metrics import METRICS
 from rectifier.study.judge.statistics import METHODS, Scores, difference_interval
 from rectifier.study.judge.verdict import decide
+from rectifier.study.looks import ALPHA_A_LOOK, TIMES, why_stop
 
 LEVEL = 0.90  # accuracy of an activation of quality 0
 FAMILIES = (
@@ -33,6 +35,12 @@ FAMILIES = (
     "400 rows 10 seeds overlap 0.5",
     "400 rows 10 seeds much run luck",
     "400 rows 5 seeds",
+    "178 rows 10 seeds",
+)
+LOOKED_AT = (
+    "400 rows 10 seeds",
+    "400 rows 10 seeds much run luck",
+    "400 rows 10 seeds overlap 0.5",
     "178 rows 10 seeds",
 )
 
@@ -148,10 +156,62 @@ def family(
                 yield f"said {chance[inside].mean():.3f} was", float(better[inside].mean())
 
 
+def looks(
+    world: World, tau: float, studies: int, rng: np.random.Generator
+) -> Iterator[tuple[str, float]]:
+    """Studies with ``--seeds auto``: how they end, and how often at any look something is proven.
+
+    "at 5 % each" is what would become of the same looks if each took the whole 5 %.
+    """
+    most = world.seeds * TIMES[-1]
+    ended, proven, wrong, careless, used = [], 0, 0, 0, []
+    for _ in range(studies):
+        quality = world.quality(rng.normal(scale=tau, size=21))
+        scores = replace(world, seeds=most).study(quality, rng)
+        level = world.truth(quality)
+        better = dict(zip(scores.activations, level > level[0], strict=True))
+        stopped, found, hasty = None, None, False
+        for times in TIMES:
+            seeds = world.seeds * times
+            seen = Scores(
+                scores.activations,
+                scores.scores[:, :seeds],
+                scores.rows[:seeds],
+                scores.contributions[:seeds],
+                world.rows,
+            )
+            for each in (ALPHA_A_LOOK, ALPHA):
+                verdict = decide(
+                    seen,
+                    baseline="relu",
+                    metric=METRICS["accuracy" if world.hits else "r2"],
+                    learning_rates={},
+                    runs={},
+                    confidence=1 - each,
+                )
+                is_proven = verdict["strength"] == "proven" and verdict["recommended"] != "relu"
+                if each == ALPHA:
+                    hasty |= is_proven
+                elif stopped is None:
+                    found = verdict["recommended"] if is_proven else None
+                    stopped = why_stop(verdict, seeds, most)
+                    used.append(seeds) if stopped else None
+        careless += hasty
+        proven += found is not None
+        wrong += found is not None and not better[found]
+        ended.append(stopped)
+    yield "proven", proven / studies
+    yield "proven but not better", wrong / studies
+    yield "proven at any look, at 5 % each", careless / studies
+    yield "settled", sum(why.startswith("settled") for why in ended) / studies
+    yield "rows are the limit", sum("the limit" in why for why in ended) / studies
+    yield "mean seeds", float(np.mean(used))
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", choices=("coverage", "family"))
+    parser.add_argument("--only", choices=("coverage", "family", "looks"))
     options = parser.parse_args(arguments)
     many = 200 if options.quick else 2000
     few = 40 if options.quick else 400
@@ -178,11 +238,16 @@ def main(arguments: list[str] | None = None) -> None:
         "400 rows 10 seeds smooth": replace(base, hits=False),
         "400 rows 5 seeds smooth much run luck": replace(base, hits=False, run=0.2, seeds=5),
     }
-    if options.only != "family":
+    if options.only in (None, "coverage"):
         for index, (name, world) in enumerate(worlds.items()):
             rng = np.random.default_rng([1, index])
             write("coverage", name, many, coverage(world, many, rng))
-    if options.only != "coverage":
+    if options.only in (None, "looks"):
+        for index, (name, tau) in enumerate((n, t) for n in LOOKED_AT for t in (0.0, 0.01)):
+            rng = np.random.default_rng([3, index])
+            studies = 3 * few // (20 if tau else 5)  # a study is eight verdicts on up to 80 seeds
+            write("looks", f"{name} tau {tau}", studies, looks(worlds[name], tau, studies, rng))
+    if options.only in (None, "family"):
         settings = [
             (name, tau, method)
             for name in FAMILIES

@@ -19,7 +19,7 @@ from rectifier.study.journal import FILE, Journal, Run, as_csv
 
 if TYPE_CHECKING:
     from rectifier.study.own.training import Train
-from rectifier.study.settings import CANDIDATES
+from rectifier.study.settings import AUTO, CANDIDATES
 
 
 class Study:
@@ -107,7 +107,8 @@ def compare(
         listener: is told what happens.
         command: how to do it again, for the report.
         **settings: fields of :class:`rectifier.study.settings.Settings`: ``activations``,
-            ``baseline``, ``metric``, ``hidden``, ``epochs``, ``seeds`` ...
+            ``baseline``, ``metric``, ``hidden``, ``epochs``, ``seeds`` (``"auto"`` adds seeds until
+            the verdict is settled) ...
 
     Raises:
         InputError: the input is at fault; one line that says what to do.
@@ -231,6 +232,8 @@ def _settings(given: Mapping[str, Any]) -> Settings:
     for name in ("activations", "hidden", "learning_rates", "image"):
         if values.get(name) is not None:
             values[name] = _several(values[name])
+    if values.get("seeds") == AUTO:
+        values |= {"seeds": Settings.seeds, "until_settled": True}
     return Settings(**values)
 
 

@@ -74,7 +74,9 @@ def compare(
     learning_rates: Annotated[
         str | None, typer.Option(help="Searched per activation.  [default: 0.0003 to 0.03]")
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Runs an activation; five test every row.")] = 10,
+    seeds: Annotated[
+        str, typer.Option(help="Runs an activation; five test every row. auto: until settled.")
+    ] = "10",
     tune_seeds: Annotated[int, typer.Option(help="Runs a learning rate, before.")] = 3,
     metric: Annotated[
         str | None,
@@ -98,7 +100,7 @@ def compare(
     from rectifier.report import terminal
     from rectifier.report.progress import StudyProgress, interruptible
     from rectifier.study import Settings, load, study
-    from rectifier.study.settings import CANDIDATES, LEARNING_RATES, parse_duration
+    from rectifier.study.settings import AUTO, CANDIDATES, LEARNING_RATES, parse_duration
 
     defined = [_define(text) for text in define or []]
     chosen = tuple(split_calls(activations)) if activations else ()
@@ -120,7 +122,8 @@ def compare(
             if learning_rates
             else LEARNING_RATES
         ),
-        seeds=seeds,
+        seeds=Settings.seeds if seeds == AUTO else _whole("--seeds", seeds),
+        until_settled=seeds == AUTO,
         tune_seeds=tune_seeds,
         interval=interval,
         budget=parse_duration(budget) if budget else None,
@@ -286,7 +289,7 @@ def main() -> None:
 
 
 def _lacks_memory(error: Exception) -> bool:
-    """Whether that is how a lack of memory shows: also in loading a library or starting a thread."""
+    """Whether a lack of memory shows so; it does in loading a library and starting a thread too."""
     text = str(error)
     return (
         isinstance(error, MemoryError)
@@ -335,6 +338,13 @@ def _numbers(option: str, text: str, kind: type) -> tuple[Any, ...]:
     except ValueError:
         what = "whole numbers" if kind is int else "numbers"
         raise InputError(f"{option} takes {what} between commas, got {text!r}") from None
+
+
+def _whole(option: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(f"{option} takes a whole number, or auto; got {text!r}") from None
 
 
 def _parameters(arguments: list[str]) -> dict[str, float]:

@@ -112,7 +112,9 @@ def study(
     Raises:
         InputError: something the user can mend, in one line.
     """
+    from rectifier.study.judge.evidence import ALPHA
     from rectifier.study.judge.outcome import judge
+    from rectifier.study.looks import until_settled
     from rectifier.study.tune import fit_budget
 
     began = time.perf_counter()
@@ -156,12 +158,25 @@ def study(
             table = sample(table, rows, settings.seed)
             team = Team(table, asked, journal, listener, build)
 
-        runs, chosen = search_and_confirm(team, settings, journal)
-        tested = [split.test for split in splits(table, "confirm", settings.seeds, settings.seed)]
-        known = ("inputs", "architecture", "trained")
-        facts = {name: told for name in known if (told := journal.recall(name))}
-        facts["command"] = command
-        return judge(table, settings, metric, inspection, runs, chosen, tested, facts)
+        def once(settings: Settings, alpha: float = ALPHA) -> Outcome:
+            nonlocal team
+            assert team is not None
+            if settings.seeds > asked.seeds:  # a later look: more splits than the team knows of
+                team.dismiss()
+                team = Team(table, replace(asked, seeds=settings.seeds), journal, listener, build)
+            runs, chosen = search_and_confirm(team, settings, journal)
+            tested = [s.test for s in splits(table, "confirm", settings.seeds, settings.seed)]
+            known = ("inputs", "architecture", "trained")
+            facts = {name: told for name in known if (told := journal.recall(name))}
+            facts["command"] = command
+            confidence = 1 - alpha
+            return judge(
+                table, settings, metric, inspection, runs, chosen, tested, facts, confidence
+            )
+
+        if settings.until_settled:
+            return until_settled(settings, asked, journal, listener, began, once)
+        return once(settings)
     finally:
         if team is not None:
             team.dismiss()

@@ -30,6 +30,7 @@ CANDIDATES = (
     *("hard_tanh", "identity", "leaky_relu", "log_sigmoid", "mish", "relu", "relu6", "selu"),
     *("sigmoid", "silu", "sine", "softplus", "softsign", "squareplus", "tanh"),
 )
+AUTO = "auto"  # stands for as many seeds as the verdict needs
 EVERY = "all"  # stands for every activation that could be a candidate
 
 
@@ -54,6 +55,9 @@ class Settings:
         batch_size: rows a step.
         learning_rates: searched for each activation on validation rows.
         seeds: confirming runs an activation, each one fold of a repeated 5-fold cross-validation.
+        until_settled: seeds are doubled, up to eightfold, until the verdict is settled or more
+            cannot help (study/looks.py); ``seeds`` is the first look's. ``seeds="auto"`` in
+            ``compare``.
         tune_seeds: runs per learning rate, on splits of their own.
         interval: ``crossed`` or ``nadeau-bengio``; see docs/statistics.md.
         budget: seconds the study should take, or None.
@@ -78,6 +82,7 @@ class Settings:
     batch_size: int = 32
     learning_rates: tuple[float, ...] = LEARNING_RATES
     seeds: int = 10
+    until_settled: bool = False
     tune_seeds: int = 3
     interval: str = "crossed"
     budget: float | None = None

@@ -116,6 +116,8 @@ def _settings(verdict: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, Any]
         ("random seed", str(settings["seed"])),
         ("time", duration(settings.get("seconds"))),
     ]
+    if settings.get("looks"):
+        pairs.append(("seeds added until", settings["looks"]["stopped"]))
     if settings.get("budget"):
         pairs.append(("budget", duration(settings["budget"])))
     pairs += [("version", f"Rectifier {settings['version']}")]
@@ -152,7 +154,7 @@ def _training(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _call(verdict: Mapping[str, Any]) -> str:
     """The call that makes such a study from Python, with what differs from the defaults."""
-    from rectifier.study.settings import CANDIDATES, Settings
+    from rectifier.study.settings import AUTO, CANDIDATES, Settings
 
     usual = Settings(activations=CANDIDATES, metric=verdict["metric"]).checked()
     given = {
@@ -160,6 +162,8 @@ def _call(verdict: Mapping[str, Any]) -> str:
         for name, value in verdict["settings"].items()
         if name in _FOLLOWED and value != json.loads(json.dumps(getattr(usual, name)))
     }
+    if verdict["settings"].get("until_settled"):
+        given["seeds"] = AUTO
     if len(given.get("activations", ())) > 40:
         given["activations"] = ["..."]
     arguments = "".join(f", {name}={value!r}" for name, value in given.items())

@@ -17,6 +17,7 @@ from rectifier.study.judge.statistics import (
     difference_interval,
     holm,
     mean_interval,
+    seeds_needed,
 )
 
 # Four to one: another activation costs a word in the code, so nineteen to one is not needed to
@@ -37,6 +38,7 @@ class Evidence:
         margin: differences up to here do not matter, in the metric's unit.
         detectable: the median, over candidates, of what this study proves with 80 % power; NaN
             if there are none or the error is unknown.
+        half: how many more seeds would see half of that so; None if no number would.
         dead: every run diverged.
         plainness: sort key, the plainest first.
         linear: with ``identity`` the network is a linear model.
@@ -55,6 +57,7 @@ class Evidence:
     belief: Shrunken
     margin: float
     detectable: float
+    half: int | None
     dead: np.ndarray
     plainness: list[tuple[float, str]]
     linear: bool = True
@@ -62,6 +65,11 @@ class Evidence:
     @property
     def gain(self) -> np.ndarray:
         return self.belief.expected_gain
+
+    @property
+    def alpha(self) -> float:
+        """The level of "proven" that goes with the intervals."""
+        return round(1 - self.confidence, 12)
 
     @property
     def rivals(self) -> list[int]:
@@ -93,7 +101,7 @@ class Evidence:
             for i in range(len(self.names))
             if i != chosen
             and not self.dead[i]
-            and (abs(gap[i]) <= self.margin or not p_holm[i] < ALPHA)
+            and (abs(gap[i]) <= self.margin or not p_holm[i] < self.alpha)
         ]
         return self.ranked(tied), differences
 
@@ -120,7 +128,17 @@ def weigh(
     family = Family.of(scores, method, step)
     belief = family.against(base)
     usual = [i for i in range(len(names)) if i != base and belief.bulk[i] and not dead[i]]
-    seen = [detectable_difference(differences[i], len(names) - 1) for i in usual]
+    alpha, others = round(1 - confidence, 12), len(names) - 1
+    seen = [detectable_difference(differences[i], others, alpha=alpha) for i in usual]
+    detectable = float(np.median(seen)) if seen else math.nan
+    half = None
+    if math.isfinite(detectable):
+        more = [
+            seeds_needed(scores, names[i], baseline, detectable / 2, others, alpha=alpha)
+            for i in usual
+        ]
+        middle = sorted(math.inf if m is None else m for m in more)[len(more) // 2]
+        half = int(middle) if math.isfinite(middle) else None
     return Evidence(
         scores=scores,
         names=names,
@@ -134,7 +152,8 @@ def weigh(
         family=family,
         belief=belief,
         margin=equivalence_margin(metric, means[base].estimate),
-        detectable=float(np.median(seen)) if seen else math.nan,
+        detectable=detectable,
+        half=half,
         dead=np.asarray(dead, dtype=bool),
         plainness=[(cost.get(name, math.inf), name) for name in names],
         linear=linear,

@@ -40,6 +40,7 @@ def judge(
     rates: Mapping[str, float],
     tested: Sequence[np.ndarray],
     facts: Mapping[str, Any],
+    confidence: float = 0.95,
 ) -> Outcome:
     """The outcome of finished runs.
 
@@ -47,6 +48,7 @@ def judge(
         runs: every run of the plan, both phases.
         rates: chosen learning rate of each activation.
         tested: test rows of each confirming seed.
+        confidence: of the intervals; 1 less that is the level at which something is proven.
         facts: what else belongs to the settings: the command, the network's inputs.
     """
     from rectifier.study import Outcome
@@ -71,6 +73,7 @@ def judge(
         settings=_settings(table, settings, runs, facts),
         cost={name: plainness(name) for name in names},
         method=settings.interval,
+        confidence=confidence,
         linear=":" not in settings.network,  # of another's network nothing is known
     )
     return Outcome(

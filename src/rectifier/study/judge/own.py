@@ -34,6 +34,7 @@ def judge_own(
     runs: Sequence[Run],
     rates: Mapping[str, float],
     about: Mapping[str, Any],
+    confidence: float = 0.95,
 ) -> Outcome:
     """The outcome of finished runs; a score that is not finite counts as the worst finite one.
 
@@ -66,6 +67,7 @@ def judge_own(
         settings=_settings(settings, method, runs, about),
         cost={name: plainness(name) for name in names},
         method=method,
+        confidence=confidence,
         linear=False,
     )
     return Outcome(verdict, list(runs), {}, variation_shares(runs, settings, metric))
@@ -96,8 +98,12 @@ def _settings(
 ) -> dict[str, Any]:
     import rectifier
 
-    asked = "activations baseline metric learning_rates seeds tune_seeds budget engine seed".split()
-    kept = {name: value for name, value in asdict(settings).items() if name in asked}
+    asked = "activations baseline metric learning_rates seeds tune_seeds budget engine seed"
+    kept = {
+        name: value
+        for name, value in asdict(settings).items()
+        if name in (*asked.split(), "until_settled")
+    }
     return {
         **kept,
         "command": about["command"],

@@ -1,8 +1,9 @@
 """From scores to one sentence: which activation, how surely, and what that rests on.
 
 The rules, in the order they are tried (reasons in docs/statistics.md):
-proven     an activation whose difference to the baseline survives Holm (p < 0.05) and whose
-           shrunken gain exceeds the equivalence margin; or the baseline, if it beats all others so
+proven     an activation whose difference to the baseline survives Holm (p < 0.05, or less where a
+           study is looked at several times) and whose shrunken gain exceeds the equivalence
+           margin; or the baseline, if it beats all others so
 likely     one whose shrunken gain exceeds the margin and that is 80 % likely to be better
 no matter  none of these: the baseline stays
 Where several would do, the plainest is recommended.
@@ -17,7 +18,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from rectifier.study.judge.evidence import ALPHA, LIKELY, Evidence, weigh
+from rectifier.study.judge.evidence import LIKELY, Evidence, weigh
 from rectifier.study.judge.metrics import Metric, format_difference, format_value
 from rectifier.study.judge.statistics import Interval, Scores, seeds_needed
 
@@ -85,7 +86,8 @@ def decide(
         data, settings: passed through; ``settings["statistics"]`` is added.
         cost: by activation, smaller is plainer and cheaper; decides among equals. Names not in
             it come last, in alphabetical order.
-        method, confidence: of the intervals; "crossed" or "nadeau-bengio".
+        method, confidence: of the intervals; "crossed" or "nadeau-bengio". What is proven is so
+            at the level 1 - confidence, over the family.
         linear: a network with ``identity`` is a linear model, so the verdict may say so.
 
     Returns the fields recommended, strength, reason, tied, baseline, metric, table (rows like
@@ -105,7 +107,10 @@ def decide(
         "equivalence_margin": evidence.margin,
         "likely_from": LIKELY,
         "detectable_difference": evidence.detectable,
+        "seeds_for_half_of_it": evidence.half,
         "seeds_needed": ruling.seeds_needed,
+        "settled": ruling.settled,
+        "seeds_to_settle": None if ruling.settled else ruling.seeds_to_settle,
         "spread_of_true_means": evidence.belief.tau,
     }
     verdict: dict[str, Any] = _jsonable(
@@ -135,6 +140,8 @@ class _Ruling:
     reason: str
     tied: list[str]
     seeds_needed: int | None = None
+    settled: bool = True  # more seeds would not change what is said
+    seeds_to_settle: int | None = None  # or to see half as much; None where no number would
 
 
 def _rule(e: Evidence) -> _Ruling:
@@ -155,12 +162,13 @@ def _rule(e: Evidence) -> _Ruling:
             f"keep {base}: one seed cannot tell a better activation from a luckier run; "
             f"ten can (--seeds 10)"
         )
-        return _Ruling(base, "no matter", reason, [e.names[i] for i in e.ranked(rivals)])
+        tied = [e.names[i] for i in e.ranked(rivals)]
+        return _Ruling(base, "no matter", reason, tied, settled=False, seeds_to_settle=9)
     if not rivals:
         reason = f"keep {base} ({_level(e, e.base)}): every run of every other activation diverged"
         return _Ruling(base, "no matter", reason, [])
     worthy = [i for i in rivals if e.gain[i] > e.margin]
-    proven = [i for i in worthy if e.p_holm[i] < ALPHA and e.differences[i].estimate > 0]
+    proven = [i for i in worthy if e.p_holm[i] < e.alpha and e.differences[i].estimate > 0]
     if proven:
         return _prove(e, proven)
     likely = [i for i in worthy if e.belief.probability_better[i] >= LIKELY]
@@ -190,7 +198,7 @@ def _bet(e: Evidence, pool: list[int]) -> _Ruling:
     chosen = e.plainest(e.as_good_as(e.best(pool), pool))
     tied, linear = _ties(e, chosen)
     name, base, gain = e.names[chosen], e.names[e.base], float(e.gain[chosen])
-    more = seeds_needed(e.scores, name, base, gain, len(e.names) - 1)
+    more = _seeds_needed(e, chosen, gain)
     reason = (
         f"best bet: {name}, {_percent(e.belief.probability_better[chosen])} likely to beat {base} "
         f"here, by about {_points(e, gain)}; not proven; "
@@ -202,7 +210,12 @@ def _bet(e: Evidence, pool: list[int]) -> _Ruling:
     )
     if name != LINEAR:  # one recommendation is enough
         linear = ""
-    return _Ruling(name, "likely", reason + linear, tied, more)
+    return _Ruling(name, "likely", reason + linear, tied, more, False, more)
+
+
+def _seeds_needed(e: Evidence, index: int, gain: float) -> int | None:
+    name, base, others = e.names[index], e.names[e.base], len(e.names) - 1
+    return seeds_needed(e.scores, name, base, gain, others, alpha=e.alpha)
 
 
 def _replace_dead(e: Evidence) -> _Ruling:
@@ -221,7 +234,7 @@ def _keep(e: Evidence) -> _Ruling:
     base, rivals = e.names[e.base], e.rivals
     tied, linear = _ties(e, e.base)
     nearest, one = e.best(rivals), len(rivals) == 1
-    behind = [i for i in rivals if e.p_holm[i] < ALPHA and e.gain[i] < -e.margin]
+    behind = [i for i in rivals if e.p_holm[i] < e.alpha and e.gain[i] < -e.margin]
     if len(behind) == len(rivals):
         lead = e.differences[nearest]
         lead = replace(lead, estimate=-lead.estimate, low=-lead.high, high=-lead.low)
@@ -248,7 +261,7 @@ def _keep(e: Evidence) -> _Ruling:
         whom = f"{e.names[nearest]} was not" if one else f"none of the {len(rivals)} others was"
         told = f"{whom} found to beat it by {_points(e, e.margin)} or more"
     reason = f"keep {base}: {told}; {_sight(e)}"
-    return _Ruling(base, "no matter", reason + linear, tied)
+    return _Ruling(base, "no matter", reason + linear, tied, None, False, e.half)
 
 
 def _sight(e: Evidence) -> str:

@@ -76,7 +76,9 @@ def study_training(
     Raises:
         InputError: ``train`` failed, or gave something else than scores.
     """
+    from rectifier.study.judge.evidence import ALPHA
     from rectifier.study.judge.own import judge_own
+    from rectifier.study.looks import until_settled
     from rectifier.study.tune import fit_budget
 
     if not callable(train):
@@ -99,10 +101,17 @@ def study_training(
             {a: catalog.get(a).text for a in settings.activations},
         )
         team = _Trainers(OwnTraining(train, settings, metric), settings, journal, listener)
-        settings, _ = fit_budget(settings, 1, journal, team, listener, began)
-        runs, chosen = search_and_confirm(team, settings, journal)
+        asked = settings
+        settings, _ = fit_budget(asked, 1, journal, team, listener, began)
         about = {"name": name, "fingerprint": code, "command": command}
-        return judge_own(settings, metric, runs, chosen, about)
+
+        def once(settings: Settings, alpha: float = ALPHA) -> Outcome:
+            runs, chosen = search_and_confirm(team, settings, journal)
+            return judge_own(settings, metric, runs, chosen, about, 1 - alpha)
+
+        if settings.until_settled:
+            return until_settled(settings, asked, journal, listener, began, once)
+        return once(settings)
     finally:
         journal.close()
 

@@ -38,7 +38,8 @@ class Evidence:
         margin: differences up to here do not matter, in the metric's unit.
         detectable: the median, over candidates, of what this study proves with 80 % power; NaN
             if there are none or the error is unknown.
-        half: how many more seeds would see half of that so; None if no number would.
+        half: how many more seeds would see half of that so, with the median candidate's error;
+            None if no number would.
         dead: every run diverged.
         plainness: sort key, the plainest first.
         linear: with ``identity`` the network is a linear model.
@@ -133,12 +134,8 @@ def weigh(
     detectable = float(np.median(seen)) if seen else math.nan
     half = None
     if math.isfinite(detectable):
-        more = [
-            seeds_needed(scores, names[i], baseline, detectable / 2, others, alpha=alpha)
-            for i in usual
-        ]
-        middle = sorted(math.inf if m is None else m for m in more)[len(more) // 2]
-        half = int(middle) if math.isfinite(middle) else None
+        middle = names[usual[int(np.argsort(seen, kind="stable")[len(seen) // 2])]]
+        half = seeds_needed(scores, middle, baseline, detectable / 2, others, alpha=alpha)
     return Evidence(
         scores=scores,
         names=names,

@@ -1,0 +1,210 @@
+"""Swapping in PyTorch models."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from rectifier.activation import Activation
+from rectifier.errors import InputError
+from rectifier.repair.sites import Site
+from rectifier.repair.sites.torch_survey import Found, Place, arguments, evaluating, plain, survey
+from rectifier.repair.sites.torch_survey import numbers as array
+from rectifier.repair.swapping import torch_methods
+from rectifier.repair.swapping.rewriting import Unreachable
+
+__all__ = ["array", "copied", "memory", "outputs", "replaced", "unit_axis"]
+
+
+def copied(model: Any) -> Any:
+    """A copy with its own weights; of a compiled model, compiled with the same options.
+
+    Raises:
+        InputError: something in the model refuses to be copied.
+    """
+    inner = plain(model)
+    try:
+        copy_ = copy.deepcopy(inner)
+    except (RuntimeError, TypeError, NotImplementedError) as error:
+        raise InputError(
+            f"{type(inner).__name__} cannot be copied ({error}); swap in it: inplace=True"
+        ) from error
+    return copy_ if inner is model else type(model)(copy_, model.dynamo_ctx)
+
+
+def replaced(
+    model: Any, wanted: Mapping[Site, Activation], data: Any
+) -> tuple[dict[Site, str], Any]:
+    """Puts the activations there; the sites that could not be reached with the reasons, and the
+    model (another object only where the model itself is the site)."""
+    found = survey(model, data)
+    inner = plain(model)
+    reasons: dict[Site, str] = {}
+    calls: dict[Any, list[tuple[Site, torch_methods.Task]]] = {}
+    for site, activation in wanted.items():
+        if site.activation == activation:
+            continue
+        place = _place(found, site)
+        reason = site.reachable or _refusal(site, activation)
+        if reason:
+            reasons[site] = reason
+        elif site.how == "module":
+            new = _module(activation, place.owner, inner)
+            if place.owner is inner:
+                model = inner = new
+            else:
+                _put(inner, place.owner, new)
+        elif site.how == "attribute":
+            _set(place.owner, site.name.rpartition(".")[2].partition("#")[0], activation, inner)
+        else:
+            task = torch_methods.Task.of(place, _function(activation))
+            calls.setdefault(place.owner, []).append((site, task))
+    for owner, tasks in calls.items():
+        _rewrite(owner, tasks, reasons)
+    return reasons, model
+
+
+def _place(found: Found, site: Site) -> Place:
+    return next(place for other, place in found.sites.items() if other.name == site.name)
+
+
+def _refusal(site: Site, activation: Activation) -> str | None:
+    learns = any(p.learnable for p in activation.declared)
+    if learns and site.how == "call":
+        return f"{activation.name} learns, and a plain call has no place for its weights"
+    return None
+
+
+def _rewrite(
+    owner: Any, tasks: list[tuple[Site, torch_methods.Task]], reasons: dict[Site, str]
+) -> None:
+    """All of an owner's calls at once; those that cannot be rewritten one by one left out."""
+    possible = []
+    for site, task in tasks:
+        try:
+            torch_methods.methods_with(owner, [task])
+            possible.append(task)
+        except Unreachable as reason:
+            reasons[site] = str(reason)
+    if possible:
+        torch_methods.give(owner, torch_methods.methods_with(owner, possible))
+
+
+def _function(activation: Activation) -> Any:
+    """For a call: whatever else the old function was given is not for the new one."""
+
+    def swapped(x: Any, *_: Any, **__: Any) -> Any:
+        return activation(x)
+
+    return swapped
+
+
+def _module(activation: Activation, old: Any, model: Any) -> Any:
+    """A module of ours in the mode, on the device and with the hooks of the old one."""
+    new = module_of(activation)
+    like = next(model.parameters(), None)
+    if like is not None and like.is_floating_point():
+        new = new.to(like.device, like.dtype)
+    new.train(old.training)
+    for name, value in vars(old).items():
+        if "hooks" in name and name in vars(new):
+            vars(new)[name] = value
+    return new
+
+
+def _put(model: Any, old: Any, new: Any) -> None:
+    """Everywhere the old module is, under every name."""
+    for parent in model.modules():
+        for name, child in parent._modules.items():
+            if child is old:
+                parent._modules[name] = new
+                _tell_fast_path(parent, name)
+
+
+def _set(owner: Any, attribute: str, activation: Activation, model: Any) -> None:
+    learns = any(p.learnable for p in activation.declared)
+    value = _module(activation, owner, model) if learns else activation
+    vars(owner).pop(attribute, None)
+    setattr(owner, attribute, value)
+    _tell_fast_path(owner, attribute)
+
+
+def _tell_fast_path(owner: Any, attribute: str) -> None:
+    """nn.TransformerEncoderLayer keeps a number for its fused path: 1 for relu, 2 for gelu."""
+    if attribute == "activation" and hasattr(owner, "activation_relu_or_gelu"):
+        owner.activation_relu_or_gelu = 0
+
+
+def unit_axis(dimensions: int) -> int:
+    """Images and volumes have their channels second, everything else its features last."""
+    return 1 if dimensions >= 4 else -1
+
+
+def outputs(model: Any, data: Any) -> list[Any]:
+    """What the model gives for a batch, in evaluation mode: its floating-point tensors."""
+    args, keywords = arguments(plain(model), data)
+    with evaluating(plain(model)):
+        return list(_tensors(plain(model)(*args, **keywords)))
+
+
+def memory(model: Any, data: Any) -> int:
+    """Bytes that a pass with gradients keeps, each storage once, parameters aside."""
+    inner = plain(model)
+    args, keywords = arguments(inner, data)
+    own = {p.untyped_storage().data_ptr() for p in [*inner.parameters(), *inner.buffers()]}
+    kept: dict[int, int] = {}
+    alive = []
+
+    def pack(tensor: Any) -> Any:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+            alive.append(tensor)  # so that no address is used twice
+        return tensor
+
+    training = {module: module.training for module in inner.modules()}
+    try:
+        inner.eval()
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            inner(*args, **keywords)
+    finally:
+        for module, mode in training.items():
+            module.training = mode
+    return sum(kept.values())
+
+
+def _tensors(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        if value.is_floating_point():
+            yield value
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from _tensors(part)
+    elif isinstance(value, (tuple, list)):
+        for part in value:
+            yield from _tensors(part)
+
+
+class _Module(torch.nn.Module):
+    """An activation as a module, its learnable parameters as weights."""
+
+    def __init__(self, activation: Activation) -> None:
+        super().__init__()
+        self.activation = activation
+        for parameter in activation.declared:
+            if parameter.learnable:
+                start = torch.tensor(float(activation.parameters[parameter.name]))
+                self.register_parameter(parameter.name, torch.nn.Parameter(start))
+
+    def forward(self, x: Any) -> Any:
+        return self.activation(x, **dict(self.named_parameters()))
+
+    def extra_repr(self) -> str:
+        return str(self.activation)
+
+
+def module_of(activation: Activation) -> Any:
+    return _Module(activation)

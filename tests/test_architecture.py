@@ -36,7 +36,8 @@ ROOMS: dict[str, set[str]] = {
     "sklearn": {"activation", "catalog", "errors", "facts", "ops", "rectifier"},
     "study": {"activation", "catalog", "errors", "kernels", "ops", "rectifier"},
     "report": {"activation", "catalog", "errors", "facts", "study", "textbook", "rectifier"},
-    "repair": {"activation", "catalog", "errors", "facts", "ops", "report", "study", *DOORS},
+    "repair": {"activation", "catalog", "doors", "errors", "expression", "facts", "ops"}
+    | {"report", "study", "rectifier", *DOORS},
     "choose": {"catalog", "errors", "expression", "report", "study"},
     "cli": {"catalog", "choose", "errors", "expression", "repair", "report", "study"},
     "__main__": {"cli"},

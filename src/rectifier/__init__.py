@@ -1,7 +1,7 @@
 """Rectifier: which activation function, and why is my network stuck?
 
 * choose: ``rf.compare(data, target="y")``, ``rf.inspect(data, target="y")``
-* repair: ``rf.diagnose(model, data)``
+* repair: ``rf.diagnose(model, data)``, ``rf.swap(model, {"relu": "leaky_relu"})``
 * use: ``rf.get("leaky_relu(negative_slope=0.2)")``, ``rf.names()``, ``rf.define(...)``, and every
   activation by its own name: ``rf.mish(x)``
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rectifier.choose import Inspection, Study, compare, inspect
     from rectifier.repair.diagnosis import Diagnosis, diagnose
     from rectifier.repair.live import watch
+    from rectifier.repair.swapping import Swapped, swap
 
 __version__ = "0.1.0"
 
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 _STUDY = ("Inspection", "Study", "compare", "inspect")
 # Names that need the library of the model.
 _REPAIR = {"Diagnosis": "diagnosis", "diagnose": "diagnosis", "watch": "live"}
+_REPAIR |= {"Swapped": "swapping", "swap": "swapping"}
 
 __all__ = [
     "Activation",
@@ -38,6 +40,7 @@ __all__ = [
     "Parameter",
     "RectifierError",
     "Study",
+    "Swapped",
     "__version__",
     "compare",
     "define",
@@ -45,6 +48,7 @@ __all__ = [
     "get",
     "inspect",
     "names",
+    "swap",
     "watch",
 ]
 

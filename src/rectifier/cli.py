@@ -199,6 +199,30 @@ def diagnose(
         console.print(f"Report: {report}", highlight=False, markup=False)
 
 
+@app.command()
+def swap(
+    model: Annotated[Path, typer.Argument(help="A .keras file; no code in it is run.")],
+    replace: Annotated[
+        list[str], typer.Option(help="relu=leaky_relu, or a layer's name: conv1=elu(alpha=0.5).")
+    ],
+    save: Annotated[Path, typer.Option(help="The .keras file to write.")],
+    as_json: AsJson = False,
+) -> None:
+    """Another activation in a model's layers; weights and everything else stay."""
+    from rectifier.repair.files import load_keras, save_keras
+    from rectifier.repair.swapping import swap as swap_model
+    from rectifier.repair.swapping.selection import pairs
+
+    done = swap_model(load_keras(model), pairs(replace), inplace=True)
+    save_keras(done.model, save)
+    if as_json:
+        print(done.json())
+        return
+    console = _console()
+    for line in (*done.lines(), f"Model: {save}; load it where rectifier.keras is imported"):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
 @app.command("list")
 def list_activations() -> None:
     """Every activation: kind, range, monotone, smooth, parameters."""

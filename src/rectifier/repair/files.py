@@ -45,3 +45,18 @@ def load_keras(path: str | Path) -> Any:
         raise InputError(
             f"{path} cannot be loaded as a Keras model: {type(error).__name__}: {said[:200]}"
         ) from error
+
+
+def save_keras(model: Any, path: str | Path) -> None:
+    """Writes a model as a ``.keras`` file.
+
+    Raises:
+        InputError: another kind of file, or it cannot be written.
+    """
+    path = Path(path)
+    if path.suffix != ".keras":
+        raise InputError(f"a Keras model is saved as .keras, got {path}")
+    try:
+        model.save(path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error

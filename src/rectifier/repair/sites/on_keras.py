@@ -21,7 +21,7 @@ from rectifier.repair.sites import Receive, Site, recognise
 
 # Attributes that hold an activation, whatever function that is; other attributes count when they
 # hold a function of Keras or ours that is one.
-_SLOTS = ("activation", "recurrent_activation")
+SLOTS = ("activation", "recurrent_activation")
 _OF_LAYERS = ("Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax")
 
 
@@ -93,7 +93,7 @@ def nodes_of(model: Any) -> Iterator[tuple[Any, str]]:
             else:
                 yield operation, path
         for inner in node._flatten_layers(include_self=False, recursive=False):
-            if not any(inner is value for name, value in vars(node).items() if name in _SLOTS):
+            if not any(inner is value for name, value in vars(node).items() if name in SLOTS):
                 yield from walk(inner, f"{path}/{inner.name}".lstrip("/"))
 
     yield from walk(model, "")
@@ -107,7 +107,7 @@ def _add_layer(found: Found, layer: Any, path: str) -> None:
             found.sites[Site(name, path, alone, called(layer), "layer")] = Place(layer)
         return
     for attribute, value in list(vars(layer).items()):
-        slot = attribute in _SLOTS
+        slot = attribute in SLOTS
         if not slot and isinstance(value, keras.layers.Layer):
             continue  # walked by itself
         activation = of_function(value, ask=slot)

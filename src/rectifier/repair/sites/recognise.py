@@ -17,6 +17,7 @@ import numpy as np
 from rectifier.activation import Activation
 from rectifier.catalog import get, names
 from rectifier.errors import InputError
+from rectifier.ops.rule import Rule
 
 # Arguments of the frameworks' functions beyond x, in their order; what is no parameter of ours
 # (inplace, training, dtype) says how to compute, not what.
@@ -91,6 +92,14 @@ def named(
     given |= {own[k]: v for k, v in keywords.items() if k in own}
     numbers = {k: float_of(v) for k, v in given.items() if v is not None}
     return entry.bind(**numbers)
+
+
+def of_rule(rule: Rule, parameters: tuple[Any, ...]) -> Activation | None:
+    """The activation of the catalogue whose rule it is, at these parameter values."""
+    entry = next((e for e in map(get, names()) if e.rule is rule), None)
+    if entry is None or entry.kind == "gated":
+        return entry
+    return entry.bind(*(float_of(value) for value in parameters))
 
 
 def float_of(value: Any) -> Any:

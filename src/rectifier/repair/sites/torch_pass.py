@@ -14,8 +14,13 @@ from typing import Any, Protocol
 import torch
 from torch.overrides import TorchFunctionMode
 
+import rectifier
+from rectifier.ops import on_torch
+from rectifier.ops.rule import Rule
+
 _TORCH = os.path.dirname(torch.__file__) + os.sep
 _OWNERS = _TORCH + os.path.join("nn", "modules") + os.sep  # torch's code that is a model's code
+_HERE = os.path.dirname(rectifier.__file__) + os.sep
 _MODULE = os.path.join(_OWNERS, "module.py")
 
 Path = tuple[tuple[CodeType, int], ...]
@@ -60,7 +65,13 @@ class Call:
     @cached_property
     def attribute(self) -> str | None:
         """The owner's attribute that holds the function, where it was called by that."""
-        holders = [k for k, v in vars(self.owner).items() if v is self.function]
+        function = self.function
+        holders = [
+            name
+            for name, held in vars(self.owner).items()
+            if held is function
+            or (function is not None and getattr(held, "rule", None) is function)
+        ]
         names = self.path[0][0].co_names if self.path else ()
         return next((name for name in holders if name in names), None)
 
@@ -172,6 +183,8 @@ class Watch(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         keywords = kwargs or {}
+        if func is on_torch.value and self._stack:
+            return self._ours(*args)
         name = getattr(func, "__name__", "")
         if self._quiet or not self._stack or name in _NEVER:
             return func(*args, **keywords)
@@ -188,6 +201,15 @@ class Watch(TorchFunctionMode):
         name = name.rstrip("_") if inplace else name
         owner = self._stack[-1].module
         self._listener.on_call(Call(name, func, args, keywords, z, y, owner, path, where))
+        return y
+
+    def _ours(self, rule: Rule, x: Any, parameters: tuple[Any, ...]) -> Any:
+        """An activation of this library, called as a function."""
+        y = on_torch.value(rule, x, parameters)
+        path, where = _path_to_forward(sys._getframe(2))
+        owner = self._stack[-1].module
+        args = (x, *parameters)
+        self._listener.on_call(Call("rectifier", rule, args, {}, x, y, owner, path, where))
         return y
 
 
@@ -216,8 +238,8 @@ def _path_to_forward(frame: FrameType | None) -> tuple[Path, tuple[str, int]]:
         code = frame.f_code
         if code.co_filename == _MODULE:
             break
-        ours = not code.co_filename.startswith(_TORCH) or code.co_filename.startswith(_OWNERS)
-        if ours:
+        between = code.co_filename.startswith((_TORCH, _HERE))
+        if not between or code.co_filename.startswith(_OWNERS):
             if not path:
                 where = (code.co_filename, frame.f_lineno)
             path.append((code, frame.f_lasti))

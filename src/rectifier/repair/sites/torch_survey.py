@@ -19,6 +19,7 @@ import torch
 
 from rectifier.activation import Activation
 from rectifier.catalog import get
+from rectifier.ops.rule import Rule
 from rectifier.repair.sites import How, Site, recognise
 from rectifier.repair.sites.torch_expressions import Expressions
 from rectifier.repair.sites.torch_pass import Call, Module, Watch
@@ -164,8 +165,18 @@ def _inside(name: str, site: Site) -> bool:
     return name.startswith(f"{site.layer}.")
 
 
+def _ours(module: Any) -> Activation | None:
+    """The activation that a layer of rectifier.torch is, with the slopes that it has learnt."""
+    activation = getattr(module, "activation", None)
+    if not isinstance(activation, Activation) or not hasattr(module, "listed"):
+        return None
+    return activation
+
+
 def _could_be_one(module: Any) -> bool:
     """Whether a module may be an activation and nothing else: it keeps nothing but slopes."""
+    if _ours(module) is not None:
+        return True
     own = [*module.parameters(), *module.buffers()]
     slopes = isinstance(module, torch.nn.PReLU) or type(module).__name__ in ("XIELUActivation",)
     return slopes or not own
@@ -173,6 +184,8 @@ def _could_be_one(module: Any) -> bool:
 
 def _asked(module: Any) -> Activation | None:
     """What a module computes on a small tensor, if it is an activation."""
+    if (ours := _ours(module)) is not None:
+        return ours
     finder = _Finder(module)
     grid = torch.from_numpy(recognise.grid()).reshape(1, 1, 1, -1)
     if isinstance(module, torch.nn.PReLU):
@@ -201,6 +214,8 @@ def _of_function(function: Any) -> Activation | None:
 
 def called(thing: Any) -> str:
     """``torch.nn.GELU``, ``torch.nn.functional.relu``: the name that people use."""
+    if isinstance(thing, Rule):
+        return "rectifier.torch"
     if isinstance(thing, torch.nn.Module):
         kind = type(thing)
         if getattr(torch.nn, kind.__name__, None) is kind:
@@ -252,7 +267,11 @@ class _Finder:
         if name in _FUSED:
             self._heard.setdefault(call.key, (call, get("softmax")))
             return
-        activation = recognise.named("torch", name, call.args[1:], call.keywords)
+        activation = (
+            recognise.of_rule(call.function, call.args[1:])
+            if name == "rectifier"
+            else recognise.named("torch", name, call.args[1:], call.keywords)
+        )
         if activation is not None and call.key not in self._heard:
             if not call.z.is_floating_point():
                 activation = None
@@ -280,8 +299,10 @@ class _Finder:
         if not isinstance(module.z, torch.Tensor) or not isinstance(module.y, torch.Tensor):
             return
         inside = [key for key in self._heard if self._is_within(key, module.module)]
-        activation = None
-        if len(inside) == 1:
+        activation = _ours(module.module)
+        if activation is not None:
+            pass
+        elif len(inside) == 1:
             heard, activation = self._heard[inside[0]]
             at_both_ends = isinstance(heard, Module) or heard.z is module.z or heard.y is module.y
             if not at_both_ends or heard.y is not module.y:
@@ -328,11 +349,12 @@ class _Finder:
         reason = None
         if call.name in _FUSED:
             how, reason = "inside", f"{called(call.function)} computes it inside one operation"
+        ours = f"rectifier.{short}" if call.name == "rectifier" else None
         site = Site(
             found.unused(address),
             name,
             activation,
-            call.called or called(call.function),
+            ours or call.called or called(call.function),
             how,
             call.source,
             reason,

@@ -8,6 +8,7 @@ the user gets.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any
 
 from rectifier.activation import Activation
@@ -32,8 +33,8 @@ def swap(
     >>> rf.swap(model, {"encoder.layer.0": "gelu", lambda site: site.how == "call": "elu"})
 
     Weights, names, shared layers, hooks, training mode, device and dtype stay. An activation that
-    is what it should become already is left as it is, so such a swap changes no bit. What worked
-    in place (``nn.ReLU(inplace=True)``) works out of place afterwards.
+    is what it should become already is left as it is, so such a swap changes no bit; what works
+    in place (``nn.ReLU(inplace=True)``) goes on doing so.
 
     Args:
         model: a PyTorch module (compiled ones too) or a Keras model.
@@ -54,10 +55,7 @@ def swap(
         UnknownName: no such activation, site or layer in the model; says what is there.
         InputError: no model, a model that is not built or cannot be copied, an odd batch.
     """
-    if library_of(model) == "keras":
-        from rectifier.repair.swapping import on_keras as library
-    else:
-        from rectifier.repair.swapping import on_torch as library  # type: ignore[no-redef]
+    library = import_module(f"{__name__}.on_{library_of(model)}")
     wanted = chosen(find(model, data), replace)
     before = None if data is None else measure(model, data, library)
     changed_model = model if inplace else library.copied(model)

@@ -66,7 +66,9 @@ class Effect:
         if self.units:
             lines.append(f"dead units: {self.dead_before} -> {self.dead_after} of {self.units}")
         if self.memory_before is not None and self.memory_after is not None:
-            before, after = (f"{m / 1024:,.0f} KiB" for m in (self.memory_before, self.memory_after))
+            before, after = (
+                f"{m / 1024:,.0f} KiB" for m in (self.memory_before, self.memory_after)
+            )
             lines.append(f"kept for the backward pass: {before} -> {after}")
         return lines
 

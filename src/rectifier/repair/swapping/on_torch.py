@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 
+from rectifier import torch as door
 from rectifier.activation import Activation
+from rectifier.doors import layer_name
 from rectifier.errors import InputError
 from rectifier.repair.sites import Site
 from rectifier.repair.sites.torch_survey import Found, Place, arguments, evaluating, plain, survey
 from rectifier.repair.sites.torch_survey import numbers as array
 from rectifier.repair.swapping import torch_methods
 from rectifier.repair.swapping.rewriting import Unreachable
+from rectifier.torch.functions import applied
 
 __all__ = ["array", "copied", "memory", "outputs", "replaced", "unit_axis"]
 
@@ -60,7 +63,7 @@ def replaced(
         elif site.how == "attribute":
             _set(place.owner, site.name.rpartition(".")[2].partition("#")[0], activation, inner)
         else:
-            task = torch_methods.Task.of(place, _function(activation))
+            task = torch_methods.Task.of(place, _function(activation, place.function))
             calls.setdefault(place.owner, []).append((site, task))
     for owner, tasks in calls.items():
         _rewrite(owner, tasks, reasons)
@@ -93,18 +96,21 @@ def _rewrite(
         torch_methods.give(owner, torch_methods.methods_with(owner, possible))
 
 
-def _function(activation: Activation) -> Any:
-    """For a call: whatever else the old function was given is not for the new one."""
+def _function(activation: Activation, old: Any) -> Any:
+    """For a call: of what else the old function was given, only "in place" is for the new one."""
+    always = getattr(old, "__name__", "").endswith("_")
 
-    def swapped(x: Any, *_: Any, **__: Any) -> Any:
-        return activation(x)
+    def swapped(x: Any, *args: Any, **keywords: Any) -> Any:
+        inplace = always or keywords.get("inplace", False) or any(a is True for a in args)
+        return applied(activation, x, inplace=inplace)
 
     return swapped
 
 
 def _module(activation: Activation, old: Any, model: Any) -> Any:
     """A module of ours in the mode, on the device and with the hooks of the old one."""
-    new = module_of(activation)
+    kept = {"inplace": True} if getattr(old, "inplace", False) and activation.elementwise else {}
+    new = getattr(door, layer_name(activation.name))(**activation.parameters, **kept)
     like = next(model.parameters(), None)
     if like is not None and like.is_floating_point():
         new = new.to(like.device, like.dtype)
@@ -151,28 +157,28 @@ def outputs(model: Any, data: Any) -> list[Any]:
 
 
 def memory(model: Any, data: Any) -> int:
-    """Bytes that a pass with gradients keeps, each storage once, parameters aside."""
+    """Bytes that a pass in evaluation mode, with gradients, keeps; parameters aside."""
     inner = plain(model)
     args, keywords = arguments(inner, data)
-    own = {p.untyped_storage().data_ptr() for p in [*inner.parameters(), *inner.buffers()]}
+    with evaluating(inner), torch.enable_grad():
+        return kept_by(lambda: inner(*args, **keywords), [*inner.parameters(), *inner.buffers()])
+
+
+def kept_by(forward: Callable[[], Any], own: Sequence[Any]) -> int:
+    """Bytes that autograd saves during ``forward()``, each storage once, ``own`` aside."""
+    known = {tensor.untyped_storage().data_ptr() for tensor in own}
     kept: dict[int, int] = {}
     alive = []
 
     def pack(tensor: Any) -> Any:
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
+        if storage.data_ptr() not in known:
             kept[storage.data_ptr()] = storage.nbytes()
             alive.append(tensor)  # so that no address is used twice
         return tensor
 
-    training = {module: module.training for module in inner.modules()}
-    try:
-        inner.eval()
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            inner(*args, **keywords)
-    finally:
-        for module, mode in training.items():
-            module.training = mode
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        forward()
     return sum(kept.values())
 
 
@@ -186,25 +192,3 @@ def _tensors(value: Any) -> Any:
     elif isinstance(value, (tuple, list)):
         for part in value:
             yield from _tensors(part)
-
-
-class _Module(torch.nn.Module):
-    """An activation as a module, its learnable parameters as weights."""
-
-    def __init__(self, activation: Activation) -> None:
-        super().__init__()
-        self.activation = activation
-        for parameter in activation.declared:
-            if parameter.learnable:
-                start = torch.tensor(float(activation.parameters[parameter.name]))
-                self.register_parameter(parameter.name, torch.nn.Parameter(start))
-
-    def forward(self, x: Any) -> Any:
-        return self.activation(x, **dict(self.named_parameters()))
-
-    def extra_repr(self) -> str:
-        return str(self.activation)
-
-
-def module_of(activation: Activation) -> Any:
-    return _Module(activation)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import json as json_text
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -65,9 +65,9 @@ class Swapped:
             "effect": None if self.effect is None else self.effect.to_dict(),
         }
 
-    def to_json(self) -> str:
+    def json(self) -> str:
         """:meth:`to_dict` as text."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
+        return json_text.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
 
     def __str__(self) -> str:
         return "\n".join(self.lines())

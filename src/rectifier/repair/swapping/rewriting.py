@@ -7,7 +7,6 @@ compiled where it stood, so that closures, ``super()``, control flow, line numbe
 """
 
 from __future__ import annotations
-
 import __future__
 
 import ast
@@ -68,7 +67,7 @@ def rewritten(function: types.FunctionType, edits: Sequence[Edit]) -> types.Func
     replaced = {edit.position for edit in edits}
     edits = [e for e in earlier if e.position not in replaced] + list(edits)
     code = original.__code__
-    tree = copy.deepcopy(_checked(original))
+    tree: Any = copy.deepcopy(_checked(original))
     node = _definition(tree, code)
     names = {
         f"rectifier_site_{i}": _apply(node, f"rectifier_site_{i}", edit)
@@ -178,9 +177,6 @@ def _apply(function: ast.AST, name: str, edit: Edit) -> Callable[..., Any]:
     else:
         new = ast.Call(_called(name, node.func), node.args, node.keywords)
         meaning = _chooser(edit)
-    for parent in ast.walk(function):
-        if isinstance(parent, ast.Expr) and parent.value is node:
-            raise Unreachable("its result is not used: it works in place")
     _replace(function, node, new)
     return meaning
 
@@ -295,9 +291,13 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
             yield from _codes(constant)
 
 
-def _compiled(tree: ast.AST, code: types.CodeType) -> types.CodeType:
+def _compiled(tree: Any, code: types.CodeType) -> types.CodeType:
     made: types.CodeType = compile(
-        tree, code.co_filename, "exec", _flags(code), dont_inherit=True  # type: ignore[arg-type]
+        tree,
+        code.co_filename,
+        "exec",
+        _flags(code),
+        dont_inherit=True,
     )
     return made
 

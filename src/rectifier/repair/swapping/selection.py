@@ -9,6 +9,7 @@ from typing import Any
 from rectifier.activation import Activation
 from rectifier.catalog import get
 from rectifier.errors import InputError, UnknownName
+from rectifier.expression import split_calls
 from rectifier.repair.sites import Site
 
 Choice = Callable[[Site], bool]
@@ -36,6 +37,22 @@ def chosen(sites: Sequence[Site], replace: Mapping[Any, Any]) -> dict[Site, Acti
             _refuse_other_shape(site, activation)
             wanted.setdefault(site, activation)
     return {site: wanted[site] for site in sites if site in wanted}
+
+
+def pairs(texts: Sequence[str]) -> dict[str, str]:
+    """``["relu=leaky_relu(negative_slope=0.1),gelu=elu"]`` as a mapping.
+
+    Raises:
+        InputError: no ``place=activation``.
+    """
+    found: dict[str, str] = {}
+    for text in (part for given in texts for part in split_calls(given)):
+        depths = [text[:i].count("(") - text[:i].count(")") for i in range(len(text))]
+        middle = [i for i, letter in enumerate(text) if letter == "=" and depths[i] == 0]
+        if len(middle) != 1 or not text[: middle[0]].strip():
+            raise InputError(f"--replace takes place=activation, as relu=leaky_relu, got {text!r}")
+        found[text[: middle[0]].strip()] = text[middle[0] + 1 :].strip()
+    return found
 
 
 def what_is_there(sites: Sequence[Site]) -> str:

@@ -69,9 +69,9 @@ def _method_of(owner: Any, path: Path) -> tuple[str, int]:
     for depth, (code, _) in enumerate(path):
         for kind in type(owner).__mro__:
             for name, held in vars(kind).items():
-                if isinstance(held, types.FunctionType) and held.__code__ is code:
-                    if getattr(type(owner), name) is held:
-                        return name, depth
+                ours = isinstance(held, types.FunctionType) and held.__code__ is code
+                if ours and getattr(type(owner), name) is held:
+                    return name, depth
     raise Unreachable(f"no method of {type(owner).__name__} leads to it")
 
 
@@ -81,13 +81,13 @@ def _with_tasks(function: types.FunctionType, tasks: Sequence[Task]) -> types.Fu
     deeper: dict[tuple[int, types.CodeType], list[Task]] = {}
     for task in tasks:
         if len(task.path) == 1:
-            root = None
+            start = None
             if task.root is not None:
                 if len(task.root[0]) != 1:
                     raise Unreachable("its formula spans several functions")
-                root = (position_of(*task.root[0][0]), task.root[1])
+                start = (position_of(*task.root[0][0]), task.root[1])
             position = position_of(*task.path[0])
-            edits.append(Edit(position, task.function, task.replacement, root))
+            edits.append(Edit(position, task.function, task.replacement, start))
         else:
             root = None if task.root is None else (task.root[0][:-1], task.root[1])
             inside = Task(task.path[:-1], root, task.function, task.replacement)

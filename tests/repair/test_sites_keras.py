@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -24,6 +26,8 @@ def model() -> keras.Model:
     x = layers.ReLU(6.0, name="six")(x)
     x = layers.Reshape((4, 16))(x)
     x = layers.Bidirectional(layers.GRU(4, return_sequences=True), name="both")(x)
+    x = layers.MultiHeadAttention(2, 2, name="attention")(x, x)
+    x = layers.MultiHeadAttention(2, 2, dropout=0.1, name="dropping")(x, x)
     x = layers.Flatten()(x)
     inner = [
         layers.Dense(8, activation=lambda x: x * keras.ops.sigmoid(x), name="written"),
@@ -42,11 +46,13 @@ EXPECTED = {
     ":applied": ("mish", "rectifier.keras.mish", "call"),
     "our_elu": ("elu(alpha=0.5)", "rectifier.keras.ELU", "layer"),
     "leaky": ("leaky_relu(negative_slope=0.3)", "keras.layers.LeakyReLU", "layer"),
-    "six": ("relu(max_value=6)", "keras.layers.ReLU", "layer"),
+    "six": ("relu6", "keras.layers.ReLU", "layer"),
     "both/forward_gru/gru_cell.activation": ("tanh", "", "inside"),
     "both/forward_gru/gru_cell.recurrent_activation": ("sigmoid", "", "inside"),
     "both/backward_gru/gru_cell.activation": ("tanh", "", "inside"),
     "both/backward_gru/gru_cell.recurrent_activation": ("sigmoid", "", "inside"),
+    "attention/softmax": ("softmax", "keras.layers.Softmax", "inside"),
+    "dropping/softmax": ("softmax", "keras.layers.Softmax", "layer"),
     "inner/written.activation": ("silu", "", "attribute"),
     "inner/given.activation": ("leaky_relu(negative_slope=0.1)", "", "attribute"),
     "out.activation": ("softmax", "", "attribute"),
@@ -57,7 +63,7 @@ def test_layers_what_they_were_given_and_the_graphs_operations():
     keras.backend.clear_session()
     net = model()
     sites = find(net)
-    assert [s.name.replace("_1", "") for s in sites] == list(EXPECTED)
+    assert [re.sub("_1|_2", "", s.name) for s in sites] == list(EXPECTED)
     for site, (activation, called, how) in zip(sites, EXPECTED.values(), strict=True):
         assert (str(site.activation), site.how) == (activation, how)
         assert called in site.called

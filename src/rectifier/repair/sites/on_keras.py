@@ -17,7 +17,7 @@ import keras
 from rectifier.activation import Activation
 from rectifier.catalog import get
 from rectifier.errors import InputError, ParameterError, UnknownName
-from rectifier.repair.sites import Receive, Site, recognise
+from rectifier.repair.sites import How, Receive, Site, recognise
 
 # Attributes that hold an activation, whatever function that is; other attributes count when they
 # hold a function of Keras or ours that is one.
@@ -54,9 +54,11 @@ def survey(model: Any, batch: Any = None) -> Found:
     """The sites of a model with their places."""
     refuse_unbuilt(model)
     found = Found()
+    by_path: dict[str, Any] = {}
     for node, path in nodes_of(model):
         if isinstance(node, keras.layers.Layer):
-            _add_layer(found, node, path)
+            by_path[path] = node
+            _add_layer(found, node, path, by_path.get(path.rpartition("/")[0]))
         else:
             _add_operation(found, node, path)
     return found
@@ -93,20 +95,27 @@ def nodes_of(model: Any) -> Iterator[tuple[Any, str]]:
             else:
                 yield operation, path
         for inner in node._flatten_layers(include_self=False, recursive=False):
-            if not any(inner is value for name, value in vars(node).items() if name in SLOTS):
+            if not any(inner is held(node).get(name) for name in SLOTS):
                 yield from walk(inner, f"{path}/{inner.name}".lstrip("/"))
 
     yield from walk(model, "")
 
 
-def _add_layer(found: Found, layer: Any, path: str) -> None:
+def held(layer: Any) -> dict[str, Any]:
+    """A layer's attributes; on the torch backend those that are layers are kept apart."""
+    return vars(layer) | vars(layer).get("_modules", {})
+
+
+def _add_layer(found: Found, layer: Any, path: str, holder: Any) -> None:
     alone = of_layer(layer)
     if alone is not None:
         if alone.name != "identity":
             name = found.unused(path or layer.name)
-            found.sites[Site(name, path, alone, called(layer), "layer")] = Place(layer)
+            fused = _fused(holder)
+            how: How = "inside" if fused else "layer"
+            found.sites[Site(name, path, alone, called(layer), how, None, fused)] = Place(layer)
         return
-    for attribute, value in list(vars(layer).items()):
+    for attribute, value in held(layer).items():
         slot = attribute in SLOTS
         if not slot and isinstance(value, keras.layers.Layer):
             continue  # walked by itself
@@ -117,11 +126,17 @@ def _add_layer(found: Found, layer: Any, path: str) -> None:
             continue
         name = found.unused(f"{path}.{attribute}".lstrip("."))
         spelled = f"{called(layer)}({attribute}={_spelled(value)!r})"
-        how, reason = "attribute", None
-        if _is_cell(layer):
-            how = "inside"
-        site = Site(name, path, activation, spelled, how, None, reason)  # type: ignore[arg-type]
+        how = "inside" if _is_cell(layer) else "attribute"
+        site = Site(name, path, activation, spelled, how)
         found.sites[site] = Place(layer, attribute)
+
+
+def _fused(holder: Any) -> str | None:
+    """Why the softmax that an attention layer keeps is not what it computes; None if it is."""
+    kinds = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention)
+    if isinstance(holder, kinds) and not getattr(holder, "dropout", getattr(holder, "_dropout", 0)):
+        return f"{called(holder)} without dropout computes it inside one operation"
+    return None
 
 
 def _is_cell(layer: Any) -> bool:
@@ -195,7 +210,7 @@ def _with_parameters(name: str, holder: Any) -> Activation | None:
             if value is not None and not callable(value):
                 values[parameter.name] = recognise.float_of(_array(value))
     try:
-        return entry.bind(**values)
+        return recognise.plainest(entry.bind(**values))
     except ParameterError:  # e.g. a softmax over several axes
         return entry
 
@@ -250,9 +265,9 @@ def tap(model: Any, receive: Receive) -> Iterator[None]:
 def _tapped(site: Site, place: Place, receive: Receive) -> Iterator[None]:
     owner, attribute = place.owner, place.attribute or "call"
     if place.attribute is not None:
-        held = getattr(owner, attribute)
-        if isinstance(held, keras.layers.Layer):
-            owner, attribute = held, "call"
+        given = getattr(owner, attribute)
+        if isinstance(given, keras.layers.Layer):
+            owner, attribute = given, "call"
     function = getattr(owner, attribute)
     own = attribute in vars(owner)
     setattr(owner, attribute, _listening(site, function, receive))

@@ -91,7 +91,24 @@ def named(
     own = {spelling: p.name for p in entry.declared for spelling in (p.name, *p.aliases)}
     given |= {own[k]: v for k, v in keywords.items() if k in own}
     numbers = {k: float_of(v) for k, v in given.items() if v is not None}
-    return entry.bind(**numbers)
+    return plainest(entry.bind(**numbers))
+
+
+# What some parameter values make of an activation is another entry.
+_PLAINER = {
+    "hard_tanh(min_val=0, max_val=6)": "relu6",
+    "relu(max_value=6)": "relu6",
+    "swish": "silu",
+    "threshold": "relu",
+}
+
+
+def plainest(activation: Activation) -> Activation:
+    """The entry that people would name: relu6 for ``relu(max_value=6)``."""
+    slope = activation.parameters.get("negative_slope", 0)
+    if activation.name == "relu" and slope and activation == get("relu", negative_slope=slope):
+        return get("leaky_relu", negative_slope=slope)
+    return get(_PLAINER.get(str(activation), activation))
 
 
 def of_rule(rule: Rule, parameters: tuple[Any, ...]) -> Activation | None:

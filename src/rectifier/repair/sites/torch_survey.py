@@ -149,9 +149,7 @@ def _looked_over(model: Any) -> Found:
                     f"{name}.{attribute}".lstrip("."), name, activation, called(value), "attribute"
                 )
                 found.add(site, Place(module, ((attribute, 0),), None, value))
-        if _could_be_one(module) and not any(
-            _inside(name, other) for other in found.modules.values()
-        ):
+        if _could_be_one(module):
             activation = _asked(module)
             if activation is not None:
                 found.add(
@@ -159,10 +157,6 @@ def _looked_over(model: Any) -> Found:
                     Place(module, function=module),
                 )
     return found
-
-
-def _inside(name: str, site: Site) -> bool:
-    return name.startswith(f"{site.layer}.")
 
 
 def _ours(module: Any) -> Activation | None:
@@ -177,6 +171,8 @@ def _could_be_one(module: Any) -> bool:
     """Whether a module may be an activation and nothing else: it keeps nothing but slopes."""
     if _ours(module) is not None:
         return True
+    if any(module.children()):
+        return False
     own = [*module.parameters(), *module.buffers()]
     slopes = isinstance(module, torch.nn.PReLU) or type(module).__name__ in ("XIELUActivation",)
     return slopes or not own
@@ -304,9 +300,8 @@ class _Finder:
             pass
         elif len(inside) == 1:
             heard, activation = self._heard[inside[0]]
-            at_both_ends = isinstance(heard, Module) or heard.z is module.z or heard.y is module.y
-            if not at_both_ends or heard.y is not module.y:
-                return
+            if isinstance(heard, Module) or heard.y is not module.y:
+                return  # the innermost module is the site
         elif not inside and module.z.shape == module.y.shape and module.y.is_floating_point():
             z, y = numbers(module.z), numbers(module.y)
             activation = recognise.by_values(z, y, torch.finfo(module.y.dtype).eps)

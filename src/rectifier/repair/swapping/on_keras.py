@@ -18,7 +18,7 @@ from rectifier.doors import layer_name
 from rectifier.errors import InputError
 from rectifier.keras.functions import Applied
 from rectifier.repair.sites import Site
-from rectifier.repair.sites.on_keras import SLOTS, Place, nodes_of, survey
+from rectifier.repair.sites.on_keras import SLOTS, Place, held, nodes_of, survey
 
 __all__ = ["array", "copied", "memory", "outputs", "replaced", "unit_axis"]
 
@@ -54,16 +54,16 @@ def _without_functions(model: Any) -> Iterator[list[tuple[str, str, Any]]]:
     taken: list[tuple[Any, str, str, Any]] = []
     for layer, path in nodes_of(model):
         for attribute in SLOTS:
-            held = vars(layer).get(attribute)
-            module = getattr(held, "__module__", None) or ""
-            if isinstance(held, types.FunctionType) and not module.startswith("keras."):
-                taken.append((layer, path, attribute, held))
+            given = held(layer).get(attribute)
+            module = getattr(given, "__module__", None) or ""
+            if isinstance(given, types.FunctionType) and not module.startswith("keras."):
+                taken.append((layer, path, attribute, given))
                 setattr(layer, attribute, keras.activations.linear)
     try:
-        yield [(path, attribute, held) for _, path, attribute, held in taken]
+        yield [(path, attribute, given) for _, path, attribute, given in taken]
     finally:
-        for layer, _, attribute, held in taken:
-            setattr(layer, attribute, held)
+        for layer, _, attribute, given in taken:
+            setattr(layer, attribute, given)
 
 
 def replaced(
@@ -75,7 +75,7 @@ def replaced(
     for site, activation in wanted.items():
         if site.activation == activation:
             continue
-        reason = site.reachable or _refusal(site, activation)
+        reason = site.reachable or _refusal(site, places[site.name], activation)
         if reason:
             reasons[site] = reason
             continue
@@ -86,9 +86,13 @@ def replaced(
     return reasons, model
 
 
-def _refusal(site: Site, activation: Activation) -> str | None:
-    if site.how in ("call", "inside") and any(p.learnable for p in activation.declared):
+def _refusal(site: Site, place: Place, activation: Activation) -> str | None:
+    if not any(p.learnable for p in activation.declared):
+        return None
+    if site.how in ("call", "inside"):
         return f"{activation.name} learns, and there is no place for its weights"
+    if site.how == "layer" and not place.owner._inbound_nodes:
+        return f"{activation.name} learns, and only a graph tells the shape of its weights"
     return None
 
 
@@ -100,9 +104,9 @@ def _replace(place: Place, activation: Activation) -> None:
         new = getattr(door, layer_name(activation.name))(
             **activation.parameters, name=owner.name, dtype=owner.dtype_policy
         )
-        if owner._inbound_nodes:  # of a graph, which is called no more before it is saved
+        if any(p.learnable for p in activation.declared):
             new.build(owner._inbound_nodes[0].input_tensors[0].shape)
-            new.built = True
+        new.built = True  # what builds it later would build the object that it came from
         _become(owner, new)
     else:
         _give(owner, attribute, door.get(activation))
@@ -123,7 +127,7 @@ def _become(owner: Any, new: Any) -> None:
 
 def _give(layer: Any, attribute: str, new: Any) -> None:
     """``new`` in the place of what the layer was given; a layer of its own is built at once."""
-    old = vars(layer).get(attribute)
+    old = held(layer).get(attribute)
     if any(old is inner for inner in layer._layers):
         layer._layers.remove(old)
     # A built layer takes no new weights; Keras' own enable_lora opens it in this way.

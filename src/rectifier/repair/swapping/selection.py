@@ -8,7 +8,7 @@ from typing import Any
 
 from rectifier.activation import Activation
 from rectifier.catalog import get
-from rectifier.errors import InputError, UnknownName
+from rectifier.errors import InputError, ParameterError, UnknownName
 from rectifier.expression import split_calls
 from rectifier.repair.sites import Site
 
@@ -39,13 +39,13 @@ def chosen(sites: Sequence[Site], replace: Mapping[Any, Any]) -> dict[Site, Acti
     return {site: wanted[site] for site in sites if site in wanted}
 
 
-def pairs(texts: Sequence[str]) -> dict[str, str]:
+def pairs(texts: Sequence[str]) -> dict[Any, str]:
     """``["relu=leaky_relu(negative_slope=0.1),gelu=elu"]`` as a mapping.
 
     Raises:
         InputError: no ``place=activation``.
     """
-    found: dict[str, str] = {}
+    found: dict[Any, str] = {}
     for text in (part for given in texts for part in split_calls(given)):
         depths = [text[:i].count("(") - text[:i].count(")") for i in range(len(text))]
         middle = [i for i, letter in enumerate(text) if letter == "=" and depths[i] == 0]
@@ -88,8 +88,10 @@ def _means(key: Any, sites: Sequence[Site]) -> Choice:
 def _read(key: str) -> Activation | None:
     try:
         return get(key)
-    except UnknownName:
-        return None
+    except ParameterError:
+        raise
+    except InputError:
+        return None  # the name of a site or a layer, then
 
 
 def _nothing(key: Any, sites: Sequence[Site]) -> UnknownName:

@@ -33,7 +33,7 @@ def vocabulary() -> dict[str, Any]:
 
 def value(rule: Rule, x: Any, parameters: tuple[Any, ...], out: Any = None) -> Any:
     _check(rule, x, parameters, out)
-    if rule.kind != "reshaping" and not x.numel():
+    if rule.kind != "reshaping" and _is_empty(x):
         return x.clone()
     if _compiling():
         from rectifier.ops import torch_graphs
@@ -53,7 +53,7 @@ def derivative(
 ) -> Any:
     _check(rule, x, parameters, out)
     shape = shape_of_result(rule, True, tuple(x.shape), parameters)
-    if shape is not None and not x.numel():
+    if shape is not None and _is_empty(x):
         return x.new_zeros(shape)
     if _compiling():
         from rectifier.ops import torch_graphs
@@ -62,6 +62,11 @@ def derivative(
     from rectifier.ops import torch_autograd
 
     return torch_autograd.derivative(rule, x, parameters, by)
+
+
+def _is_empty(x: Any) -> bool:
+    # a size that is open in an exported graph is not looked at: the graph would not be for any
+    return isinstance(x.numel(), int) and not x.numel()
 
 
 def _compiling() -> bool:

@@ -152,9 +152,10 @@ def _keep(
     tensors = [p for p in parameters if isinstance(p, torch.Tensor)]
     if not any(needed):
         return "nothing", []
-    small = rule.slopes is not None and not tensors and x.numel() < _WORTH_PACKING
-    if any(needed[1:]) or small:
+    if any(needed[1:]) or torch.compiler.is_exporting():  # whose graph has gradients of its own
         return "input", [x, *tensors]
+    if rule.slopes is not None and not tensors and _small(x.numel()):
+        return "input", [x]
     if rule.slopes is not None:
         slope = computed(rule.derivative, x, parameters)
         if tensors:
@@ -171,8 +172,13 @@ def keeps_input(rule: Rule, size: int, parameters: Sequence[Any]) -> bool:
     if any(p.requires_grad for p in tensors):
         return True
     if rule.slopes is not None:
-        return not tensors and size < _WORTH_PACKING
+        return not tensors and _small(size)
     return rule.from_output is None
+
+
+def _small(size: Any) -> bool:
+    # a size that is open in a compiled graph is not looked at: the graph would serve no other
+    return isinstance(size, int) and size < _WORTH_PACKING
 
 
 def _pieces(rule: Rule, parameters: list[Any], slope: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -29,8 +30,7 @@ class TorchWatch:
         self._record = record
         self._passes = TorchPasses(model, None, None, True)
         self._inside = False
-        self._sampled = False
-        self._before: dict[str, tuple[Any, WeightGradient]] = {}
+        self._before: dict[str, torch.Tensor] = {}
         self._steps = 0
         self._handles = [self._model.register_forward_hook(self._after_forward, with_kwargs=True)]
         self._optimizer: Any = None
@@ -79,40 +79,34 @@ class TorchWatch:
                 self._record.see_units(step, watched)
             finally:
                 self._inside = False
-        self._sampled = True
+            if self._optimizer is not None:
+                named = self._model.named_parameters()
+                self._before = {n: p.detach().clone() for n, p in named if p.requires_grad}
 
     def _attach(self, optimizer: Any) -> None:
-        if self._optimizer is None and hasattr(optimizer, "register_step_pre_hook"):
+        if self._optimizer is None and hasattr(optimizer, "register_step_post_hook"):
             self._optimizer = optimizer
-            self._handles.append(optimizer.register_step_pre_hook(self._before_step))
             self._handles.append(optimizer.register_step_post_hook(self._after_step))
 
-    def _before_step(self, optimizer: Any, *_: Any) -> None:
-        if not self._sampled:
-            return
-        with self._record.timed():
-            parameters = dict(self._model.named_parameters())
-            self._before = {}
-            for weight in weights(self._model):
-                record = WeightGradient(weight)
-                parameter = parameters[weight.path]
-                if weight.trainable:
-                    grad = parameter.grad
-                    record.update(None if grad is None else grad.float().cpu().numpy())
-                    self._before[weight.path] = (parameter.detach().clone(), record)
-
     def _after_step(self, optimizer: Any, *_: Any) -> None:
-        if not self._sampled:
+        # Weights were copied with the sample, since a trainer may run forward and backward inside
+        # optimizer.step(closure), where nothing comes between a forward pass and its step.
+        if not self._before:
             return
-        self._sampled = False
         with self._record.timed():
+            before, self._before = self._before, {}
             parameters = dict(self._model.named_parameters())
             have = {id(p) for group in optimizer.param_groups for p in group["params"]}
-            for path, (old, record) in self._before.items():
-                if id(parameters[path]) in have:
-                    record.step = float((parameters[path].detach() - old).float().norm())
-            records = {path: record for path, (_, record) in self._before.items()}
-            self._before = {}
+            records = {}
+            for weight in weights(self._model):
+                parameter, old = parameters[weight.path], before.get(weight.path)
+                if old is None or id(parameter) not in have:
+                    continue
+                record = WeightGradient(replace(weight, values=old.float().cpu().numpy()))
+                grad = parameter.grad
+                record.update(None if grad is None else grad.float().cpu().numpy())
+                record.step = float((parameter.detach() - old).float().norm())
+                records[weight.path] = record
             self._record.see_step(Gradients(records))
 
     # -- what trainers call ----------------------------------------------------------------------

@@ -90,6 +90,7 @@ SWIGLU = Activation(
     summary="SiLU of the first half times the second: the gate of most language models today.",
     paper=_PAPER,
     aliases=("silu_glu", "swish_glu"),
+    peers=(Peer("onnx.SwiGLU", "swiglu", "takes two inputs; silu's slope is alpha"),),
 )
 
 

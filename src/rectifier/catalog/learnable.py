@@ -84,6 +84,7 @@ PRELU = Activation(
     peers=(
         Peer("keras.layers.PReLU", "prelu(negative_slope=0)", "learnt for every unit, from 0"),
         Peer("torch.nn.functional.prelu", "prelu", "nn.PReLU learns it, from 0.25", (0.25,)),
+        Peer("onnx.PRelu", "prelu", "the slope is its second input", (0.25,)),
     ),
 )
 

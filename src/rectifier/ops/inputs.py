@@ -25,6 +25,26 @@ def refuse_parameter(library: str, parameter: Any) -> NoReturn:
     )
 
 
+def refuse_out(library: str) -> NoReturn:
+    """The error for ``out=`` where arrays are not written into."""
+    raise InputError(
+        f"out= is for NumPy arrays, x is of {library}; assign the result instead, e.g. y = f(x)"
+    )
+
+
+def check_shapes(shape: Sequence[int], parameters: Sequence[Any]) -> None:
+    """Refuses parameters that would change the shape of an elementwise result."""
+    for parameter in parameters:
+        own = getattr(parameter, "shape", ())
+        if len(own) > len(shape) or any(
+            mine not in (1, there, None) and there is not None  # None: a graph's unknown length
+            for mine, there in zip(reversed(own), reversed(shape), strict=False)
+        ):
+            raise InputError(
+                f"parameters must broadcast to the shape of x, {tuple(shape)}, got {tuple(own)}"
+            )
+
+
 def check_axis(rule: Rule, shape: Sequence[int], parameters: Sequence[Any]) -> None:
     """Refuses an axis that ``shape`` does not have; the axis is a rule's last parameter."""
     if rule.elementwise:

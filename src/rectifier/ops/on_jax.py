@@ -11,11 +11,12 @@ import sys
 from functools import cache
 from typing import Any
 
-from rectifier.errors import InputError
 from rectifier.ops.inputs import (
     check_axis,
+    check_shapes,
     parts_of_axis,
     refuse_dtype,
+    refuse_out,
     refuse_parameter,
     shape_of_result,
 )
@@ -139,13 +140,15 @@ def _check(rule: Rule, x: Any, parameters: tuple[Any, ...], out: Any) -> None:
     import numpy as np
 
     if out is not None:
-        raise InputError("out= is for NumPy arrays; JAX arrays cannot be written into")
+        refuse_out(NAME)
     if not jnp.issubdtype(x.dtype, jnp.floating):
         refuse_dtype(x.dtype)
     check_axis(rule, x.shape, parameters)
     for parameter in parameters:
         if not isinstance(parameter, (int, float, np.ndarray, np.generic, jax.Array)):
             refuse_parameter(NAME, parameter)
+    if rule.elementwise:
+        check_shapes(x.shape, parameters)
 
 
 def _in_float32(compute: Any) -> Any:

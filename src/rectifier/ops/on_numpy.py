@@ -9,6 +9,7 @@ from typing import Any
 from rectifier.errors import InputError
 from rectifier.ops.inputs import (
     check_axis,
+    check_shapes,
     parts_of_axis,
     refuse_dtype,
     refuse_parameter,
@@ -191,6 +192,8 @@ def _apply(rule: Rule, function: Any, x: Any, parameters: tuple[Any, ...], out: 
     for parameter in parameters:
         if not isinstance(parameter, (int, float, np.ndarray, np.generic)):
             refuse_parameter(NAME, parameter)
+    if rule.elementwise:
+        check_shapes(array.shape, parameters)
     shape = shape_of_result(rule, function is not rule.value, array.shape, parameters)
     _check_out(out, shape, array.dtype)
     precision = array.dtype if array.dtype.itemsize > 8 else np.dtype(np.float64)
@@ -222,10 +225,6 @@ def _apply(rule: Rule, function: Any, x: Any, parameters: tuple[Any, ...], out: 
             computed = np.asarray(compute(wide(array), *map(wide, parameters)))
             if shape is None:
                 _check_out(out, computed.shape, array.dtype)
-            elif computed.shape != shape:
-                raise InputError(
-                    f"parameters must broadcast to the shape of x, {shape}, got {computed.shape}"
-                )
             result = computed.astype(array.dtype, copy=np.may_share_memory(computed, array))
     if out is not None:
         out[...] = result

@@ -10,11 +10,12 @@ import sys
 from functools import cache
 from typing import Any
 
-from rectifier.errors import InputError
 from rectifier.ops.inputs import (
     check_axis,
+    check_shapes,
     parts_of_axis,
     refuse_dtype,
+    refuse_out,
     refuse_parameter,
 )
 from rectifier.ops.rule import Rule, spoken
@@ -149,13 +150,15 @@ def _checked(rule: Rule, x: Any, parameters: tuple[Any, ...], out: Any) -> Any:
     import tensorflow as tf
 
     if out is not None:
-        raise InputError("out= is for NumPy arrays; TensorFlow's cannot be written into")
+        refuse_out(NAME)
     if not x.dtype.is_floating:
         refuse_dtype(x.dtype.name)
     check_axis(rule, x.shape, parameters)
     for parameter in parameters:
         if not isinstance(parameter, (int, float, np.ndarray, np.generic)) and not owns(parameter):
             refuse_parameter(NAME, parameter)
+    if rule.elementwise and x.shape.rank is not None:
+        check_shapes(x.shape.as_list(), parameters)
     return tf.convert_to_tensor(x)
 
 

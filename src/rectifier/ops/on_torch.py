@@ -11,8 +11,14 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from rectifier.errors import InputError
-from rectifier.ops.inputs import check_axis, refuse_dtype, refuse_parameter, shape_of_result
+from rectifier.ops.inputs import (
+    check_axis,
+    check_shapes,
+    refuse_dtype,
+    refuse_out,
+    refuse_parameter,
+    shape_of_result,
+)
 from rectifier.ops.rule import Rule
 
 NAME = "torch"
@@ -79,10 +85,12 @@ def _check(rule: Rule, x: Any, parameters: tuple[Any, ...], out: Any) -> None:
     import torch
 
     if out is not None:
-        raise InputError("out= is for NumPy arrays; assign the result of a torch tensor instead")
+        refuse_out(NAME)
     if not x.is_floating_point():
         refuse_dtype(str(x.dtype).removeprefix("torch."))
     check_axis(rule, tuple(x.shape), parameters)
     for parameter in parameters:
         if not isinstance(parameter, (int, float, torch.Tensor)):
             refuse_parameter(NAME, parameter)
+    if rule.elementwise:
+        check_shapes(tuple(x.shape), parameters)

@@ -63,7 +63,7 @@ def main() -> None:
     }
     slopes = list(zip(gradients(compiled), gradients(model), strict=True))
     with RESULTS.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
+        writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["layer", *columns, "compiled_gradient"])
         for i, entry in enumerate(doors.listings()):
             row = [off(found[i], eager[i]) for found in columns.values()]

@@ -140,7 +140,7 @@ def main() -> None:
     rows = table()
     if parser.parse_args().write:
         with RESULTS.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
+            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
     sys.stdout.write(text(rows) + "\n")

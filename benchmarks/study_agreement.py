@@ -23,8 +23,6 @@ from pathlib import Path
 
 import numpy as np
 
-os.environ.setdefault("KERAS_BACKEND", "torch")  # compiles nothing: these models are tiny
-
 from benchmarks.study_workload import KERAS_NAMES, torch_functions
 from rectifier import catalog
 from rectifier.study.judge.metrics import get_metric
@@ -59,9 +57,9 @@ def make_engine(activations: tuple[str, ...], seeds: int, trainer: str = "native
     return local_engine(problem, settings, LANES)
 
 
-def our_scores(engine: Engine, activation: str, seeds: int) -> np.ndarray:
+def our_scores(engine: Engine, activation: str, seeds: int, rate: float = RATE) -> np.ndarray:
     """[seeds]"""
-    keys = [RunKey("confirm", activation, RATE, seed) for seed in range(seeds)]
+    keys = [RunKey("confirm", activation, rate, seed) for seed in range(seeds)]
     tasks = [Task(activation, tuple(keys[i : i + LANES])) for i in range(0, seeds, LANES)]
     scores = {run.seed: run.score for runs in engine.run(tasks) for run in runs}
     return np.array([scores[seed] for seed in range(seeds)])
@@ -167,6 +165,7 @@ def compared(ours: np.ndarray, theirs: np.ndarray) -> dict[str, float]:
 
 
 def main() -> None:
+    os.environ.setdefault("KERAS_BACKEND", "torch")  # compiles nothing: these models are tiny
     import torch
 
     torch.set_num_threads(1)

@@ -88,6 +88,9 @@ def compare(
     address: Annotated[
         str | None, typer.Option(help="Of the Ray cluster.  [default: start Ray here]")
     ] = None,
+    trainer: Annotated[
+        str, typer.Option(help="native (this processor's code), jax (GPUs), or auto.")
+    ] = "auto",
     seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,
     out: Annotated[
         Path | None, typer.Option(help="Folder.  [default: rectifier-runs/TABLE-TARGET]")
@@ -129,6 +132,7 @@ def compare(
         budget=parse_duration(budget) if budget else None,
         engine=engine,
         address=address,
+        trainer=trainer,
         seed=seed,
     ).checked()
     table = load(data, target, drop=_columns(drop), task=task)

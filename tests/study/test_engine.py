@@ -12,12 +12,15 @@ import torch.nn.functional as F
 
 import rectifier as rf
 from rectifier.errors import MissingLibrary
+from rectifier.kernels import cpu
 from rectifier.study import plan
 from rectifier.study.judge.metrics import default_metric
 from rectifier.study.load import load
 from rectifier.study.settings import CANDIDATES, Settings
 from rectifier.study.train.choice import local_engine, trainer_for
 from rectifier.study.train.engine import Engine
+from rectifier.study.train.native.program import Trainer, trainer
+from rectifier.study.train.native.source import source
 from rectifier.study.train.network import MLP
 from rectifier.study.train.problem import prepare
 
@@ -230,6 +233,19 @@ def test_epochs_in_several_calls_are_the_same(monkeypatch):
     once = curves()
     monkeypatch.setattr("rectifier.study.train.engine._ORDER_BYTES", 1)
     assert np.array_equal(curves(), once)
+
+
+def test_the_processor_enters_no_number(monkeypatch):
+    """Tiles for 16 registers and for 32 give the same bits."""
+    ours = make_engine("wine", activations=("gelu",), epochs=3)
+    ((first, _),) = ours.run([task("gelu")])
+    kept = trainer(ours.network, True).shape
+    other = replace(kept, columns=5 - kept.columns)
+    made = cpu.prepared(source(other), "the trainer", lambda code: Trainer(other, code))
+    monkeypatch.setattr("rectifier.study.train.native.engine.trainer", lambda *_: made)
+    ((same, _),) = ours.run([task("gelu")])
+    assert np.array_equal(first.curves, same.curves)
+    assert np.array_equal(first.contributions, same.contributions)
 
 
 def test_the_trainer_is_chosen_and_kept(monkeypatch):

@@ -18,6 +18,7 @@ _FAR = 1e3
 # largest standardised value, _FAR * _WIDE * _STILL, is still a float32 number.
 _WIDE = 1e16
 _STILL = 1e18
+_BLOCK = 1 << 16  # rows that are copied at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +68,7 @@ def encode(table: Table, training_rows: Sequence[np.ndarray]) -> Features:
         if not np.isnan(numbers).any():
             distinct, which = distinct[:1], np.zeros(len(training), np.int32)
         filled = [_fill(numbers, values) for values in distinct]
+        del numbers  # twice the size of what is made of it
         return _standardise(filled, which.reshape(-1), training, number_names)
 
     matrices: list[np.ndarray] = []
@@ -197,10 +199,25 @@ def _standardise(
     shift = np.zeros((len(training), width), dtype=np.float32)
     scale = np.zeros((len(training), width), dtype=np.float32)
     for split, rows in enumerate(training):
-        own = stacked[which[split]][rows]
-        # float64 sums: a million float32 values would lose four digits
-        shift[split] = own.mean(axis=0, dtype=np.float64)
-        spread = own.std(axis=0, dtype=np.float64)
-        varied = (own.max(axis=0) > own.min(axis=0)) & (spread > 1 / _STILL)
+        mean, spread, differ = _moments(stacked[which[split]], rows)
+        shift[split] = mean
+        varied = differ & (spread > 1 / _STILL)
         scale[split, varied] = 1.0 / spread[varied]
     return Features(stacked, which.astype(np.int32), shift, scale, names)
+
+
+def _moments(matrix: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean, standard deviation, and whether values differ, of each column over ``rows``.
+
+    In float64, since a million float32 values would lose four digits, and block by block, since
+    the table may fill much of the memory.
+    """
+    blocks = [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
+    total = sum(matrix[block].sum(axis=0, dtype=np.float64) for block in blocks)
+    mean = total / len(rows)
+    squares, low, high = np.zeros_like(mean), np.inf, -np.inf
+    for block in blocks:
+        own = matrix[block]
+        squares += np.square(own - mean).sum(axis=0)
+        low, high = np.minimum(low, own.min(axis=0)), np.maximum(high, own.max(axis=0))
+    return mean, np.sqrt(squares / len(rows)), np.asarray(high > low)

@@ -68,11 +68,14 @@ def test_rows_are_the_limit_on_a_small_table(tmp_path):
     assert "seeds='auto'" in (tmp_path / "s" / "report.html").read_text().replace("&#39;", "'")
 
 
-def test_a_budget_ends_it_and_the_same_call_ends_the_same():
-    study = rf.compare(train=scored(0.03, 0.04), metric="accuracy", budget=1e-6, **FEW)
-    seeds, why = seeds_of(study)
-    assert seeds <= 10
-    assert "budget" in why
+def test_a_budget_ends_it_and_the_same_call_ends_the_same(tmp_path):
+    train = scored(0.03, 0.04)
+    few = {**FEW, "metric": "accuracy", "budget": 1e-6, "out": tmp_path / "s"}
+    study = rf.compare(train=train, **few)
+    assert seeds_of(study) == (5, "the budget allowed for 5 seeds")
+    calls = len(train.calls)
+    assert seeds_of(rf.compare(train=train, **few)) == seeds_of(study)
+    assert len(train.calls) == calls
 
 
 def test_seeds_are_a_number_or_auto(monkeypatch, capsys):

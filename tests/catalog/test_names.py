@@ -37,7 +37,7 @@ SPELLINGS = {
     "gelu_tanh": ["gelu_new", "GELUTanh", "gelu_pytorch_tanh", "gelu_fast", "gelu_accurate"],
     "hard_swish": ["HardSwish", "hardswish", "hard_silu", "Hardswish"],
     "hard_sigmoid": ["Hardsigmoid", "hard-sigmoid", "HardSigmoid"],
-    "hard_tanh": ["hardtanh", "Hardtanh", "HardTanh"],
+    "hard_tanh": ["hardtanh", "Hardtanh", "HardTanh", "Clip"],
     "relu6": ["relu_6", "ReLU6", "relu-6"],
     "relu": ["ReLU", "relu", " relu "],
     "softplus": ["Softplus", "SoftPlus"],

@@ -200,6 +200,7 @@ HARD_TANH = Activation(
     facts=_hard_tanh_facts,
     summary="The identity, clipped at both ends.",
     paper="Collobert 2004, Large scale machine learning",
+    aliases=("clip",),
     peers=(
         Peer("keras.activations.hard_tanh", "hard_tanh", "f'(±1) is 1 on the JAX backend"),
         Peer("torch.nn.functional.hardtanh", "hard_tanh"),

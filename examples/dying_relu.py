@@ -102,7 +102,8 @@ def page(story: Story) -> str:
     )
     ends = ", ".join(f"{name} {losses[-1]:.4f}" for name, losses in story.loss.items())
     return f"""<!doctype html><html lang="en"><meta charset="utf-8">
-<title>A dying ReLU, repaired</title><style>body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto;
+<title>A dying ReLU, repaired</title>
+<style>body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto;
 padding: 0 1rem }} svg {{ max-width: 100%; height: auto }} pre {{ overflow-x: auto }}</style>
 <h1>A dying ReLU, repaired</h1>
 <p>{story.killed_at} steps at a learning rate of {TOO_HIGH} kill every unit of a layer. Then

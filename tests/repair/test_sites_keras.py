@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+import rectifier as rf
 from rectifier import keras as rk
 from rectifier.errors import InputError
 from rectifier.repair.sites import find, tap
@@ -86,3 +87,33 @@ def test_layers_what_they_were_given_and_the_graphs_operations():
 def test_a_model_without_weights_is_told_so():
     with pytest.raises(InputError, match="is not built"):
         find(keras.Sequential([layers.Dense(3, activation="relu")]))
+
+
+class Own(keras.Model):
+    """Plain calls in somebody's own ``call``."""
+
+    def __init__(self):
+        super().__init__()
+        self.hidden = layers.Dense(4, activation="relu", name="hidden")
+
+    def call(self, x):
+        x = keras.ops.relu(self.hidden(x))
+        x = keras.activations.leaky_relu(self.hidden(x), negative_slope=0.3)
+        return rk.mish(keras.activations.gelu(self.hidden(x), approximate=True))
+
+
+def test_plain_calls_of_a_subclass_are_named_with_the_reason_why_not():
+    net = Own()
+    x = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
+    net(x)
+    calls = [s for s in find(net, x) if s.how == "call"]
+    assert [str(s.activation) for s in calls] == [
+        "relu",
+        "leaky_relu(negative_slope=0.3)",
+        "gelu_tanh",
+        "mish",
+    ]
+    assert all(s.source.startswith("test_sites_keras.py:") for s in calls)
+    done = rf.swap(net, {"relu": "elu"}, data=x, inplace=True)
+    assert [s.name for s in done.changed] == ["hidden.activation"]
+    assert "a plain call in a layer's own call()" in done.unreached[0][1]

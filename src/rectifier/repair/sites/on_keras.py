@@ -7,17 +7,19 @@ recurrent cells, and the operations of a functional model's graph (``keras.ops.r
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+import numpy as np
 
 from rectifier.activation import Activation
 from rectifier.catalog import get
 from rectifier.errors import InputError, ParameterError, UnknownName
 from rectifier.repair.sites import How, Receive, Site, recognise
+from rectifier.repair.sites.keras_calls import REASON, plain_calls
 
 # Attributes that hold an activation, whatever function that is; other attributes count when they
 # hold a function of Keras or ours that is one.
@@ -61,7 +63,41 @@ def survey(model: Any, batch: Any = None) -> Found:
             _add_layer(found, node, path, by_path.get(path.rpartition("/")[0]))
         else:
             _add_operation(found, node, path)
+    if batch is not None:
+        paths = {id(layer): path for path, layer in by_path.items()}
+        for call in plain_calls(lambda: called_on(model, batch)):
+            if id(call.layer) in paths and call.activation.name != "identity":
+                path = paths[id(call.layer)]
+                name = found.unused(f"{path}:{call.activation.name}")
+                site = Site(name, path, call.activation, call.called, "call", call.source, REASON)
+                found.sites[site] = Place(call.layer)
     return found
+
+
+def called_on(model: Any, data: Any) -> Any:
+    """``model(data)``, eagerly, in inference mode.
+
+    Raises:
+        InputError: the model does not take it.
+    """
+    try:
+        return model(tensors(data), training=False)
+    except (ValueError, TypeError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise InputError(f"the model {model.name!r} does not take this batch: {said}") from error
+
+
+def tensors(data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {k: tensors(v) for k, v in data.items()}
+    if isinstance(data, (tuple, list)):
+        return [tensors(v) for v in data]
+    data = np.asarray(data, dtype=np.float32) if _is_float(data) else data
+    return keras.ops.convert_to_tensor(data)
+
+
+def _is_float(data: Any) -> bool:
+    return isinstance(data, np.ndarray) and data.dtype.kind == "f"
 
 
 def refuse_unbuilt(model: Any) -> None:

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import keras
-import numpy as np
 
 from rectifier import keras as door
 from rectifier.activation import Activation
@@ -18,7 +17,7 @@ from rectifier.doors import layer_name
 from rectifier.errors import InputError
 from rectifier.keras.functions import Applied
 from rectifier.repair.sites import Site
-from rectifier.repair.sites.on_keras import SLOTS, Place, held, nodes_of, survey
+from rectifier.repair.sites.on_keras import SLOTS, Place, called_on, held, nodes_of, survey, tensors
 
 __all__ = ["array", "copied", "memory", "outputs", "replaced", "unit_axis"]
 
@@ -155,32 +154,6 @@ def outputs(model: Any, data: Any) -> list[Any]:
     return list(_arrays(called_on(model, data)))
 
 
-def called_on(model: Any, data: Any) -> Any:
-    """``model(data)``, eagerly, in inference mode.
-
-    Raises:
-        InputError: the model does not take it.
-    """
-    try:
-        return model(_tensors(data), training=False)
-    except (ValueError, TypeError) as error:
-        said = " ".join(str(error).split())[:200]
-        raise InputError(f"the model {model.name!r} does not take this batch: {said}") from error
-
-
-def _tensors(data: Any) -> Any:
-    if isinstance(data, Mapping):
-        return {k: _tensors(v) for k, v in data.items()}
-    if isinstance(data, (tuple, list)):
-        return [_tensors(v) for v in data]
-    data = np.asarray(data, dtype=np.float32) if _is_float(data) else data
-    return keras.ops.convert_to_tensor(data)
-
-
-def _is_float(data: Any) -> bool:
-    return isinstance(data, np.ndarray) and data.dtype.kind == "f"
-
-
 def _arrays(value: Any) -> Iterator[Any]:
     if isinstance(value, Mapping):
         value = list(value.values())
@@ -203,7 +176,7 @@ def memory(model: Any, data: Any) -> int | None:
     jax = sys.modules["jax"]
     trained = [v.value for v in model.trainable_variables]
     fixed = [v.value for v in model.non_trainable_variables]
-    batch = _tensors(data)
+    batch = tensors(data)
 
     def forward(weights: Any) -> Any:
         return model.stateless_call(weights, fixed, batch, training=False)[0]

@@ -239,7 +239,7 @@ class Team:
         self._engine: Any = None
 
     def _hire(self) -> Any:
-        """Builds the engine; imports JAX and compiles nothing yet."""
+        """Builds the engine, which compiles nothing yet."""
         if self._engine is None:
             from rectifier.study.train.problem import prepare
 

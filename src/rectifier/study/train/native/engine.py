@@ -74,8 +74,7 @@ class NativeEngine(Engine):
                 for future in sorted(finished, key=lambda f: tasks.index(waiting[f])):
                     shares.pop(waiting.pop(future), None)
                     yield future.result()
-                if shares:
-                    task, share = next(iter(shares.items()))
+                for task, share in list(shares.items())[:1]:  # a copy: threads add to it
                     beat(task.activation, share)
         finally:  # whoever asked may have stopped listening
             self._stop.set()

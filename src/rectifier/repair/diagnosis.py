@@ -92,9 +92,8 @@ def diagnose(
     found += units.find_inputs(inputs, network)
     kinds = {f.kind for f in found}
     gradients = None
-    if not kinds & {"overwritten", "labels_out_of_range", "softmax_of_one"} and (
-        getattr(passes, "has_loss", False) and first.y is not None
-    ):
+    cut_off = {"overwritten", "labels_out_of_range", "softmax_of_one"}
+    if not kinds & cut_off and passes.has_loss(first):
         with passes.untouched():
             gradients = _gradients(passes, given)
     flat = {f.layer for f in found if f.kind in ("dead_units", "saturated_units")}

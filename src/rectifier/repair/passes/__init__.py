@@ -34,6 +34,9 @@ class Passes(Protocol):
     def array(self, value: Any) -> Any:
         """A framework's array as NumPy."""
 
+    def has_loss(self, batch: Batch) -> bool:
+        """Whether a backward pass is possible; known after :meth:`structure`."""
+
     def weights(self) -> list[Weight]: ...
 
     def gradient(self, batch: Batch, into: Gradients) -> None:

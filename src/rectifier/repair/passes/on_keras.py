@@ -46,9 +46,8 @@ class KerasPasses:
         self._training = _fresh(model) if training is None else training
         self._jax_gradient: Any = None
 
-    @property
-    def has_loss(self) -> bool:
-        return self._loss_function is not None
+    def has_loss(self, batch: Batch) -> bool:
+        return self._loss_function is not None and batch.y is not None
 
     @contextmanager
     def untouched(self) -> Iterator[None]:

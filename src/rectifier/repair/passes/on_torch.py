@@ -40,6 +40,7 @@ class TorchPasses:
         self.loss: Loss | None = None
         self._loss_function = loss
         self._optimizer = optimizer
+        self._own_loss = False  # whether the model gives its loss itself, as Hugging Face's do
         self._axes: dict[str, int] = {}
         first = next(self.model.parameters(), None)
         self._device = torch.device("cpu") if first is None else first.device
@@ -98,6 +99,7 @@ class TorchPasses:
             with torch.enable_grad(), recorder:
                 recorder.feed(arguments)
                 output = self._called(arguments)
+                self._own_loss = self._loss_function is None and _loss_of(output) is not None
                 network = recorder.network(output)  # before the loss adds its own steps
                 if self._loss_function is not None and target is not None:
                     # Targets that do not fit raise here; which, the rules say.
@@ -191,16 +193,15 @@ class TorchPasses:
             except (RuntimeError, ValueError, TypeError, IndexError) as error:
                 raise InputError(f"the loss refuses output and target: {_line(error)}") from error
         else:
-            loss = output["loss"] if isinstance(output, dict) else output.loss
+            loss = _loss_of(output)
         if loss.dim():
             loss = loss.mean()
         if loss.requires_grad:
             loss.backward()
         return loss
 
-    @property
-    def has_loss(self) -> bool:
-        return self._loss_function is not None
+    def has_loss(self, batch: Batch) -> bool:
+        return self._own_loss or (self._loss_function is not None and batch.y is not None)
 
     def step(self, batch: Batch, into: Gradients) -> None:
         if self._optimizer is None:
@@ -235,6 +236,12 @@ def _axis(recorder: structure.Recorder, step: Step | None, z: torch.Tensor) -> i
     while step is not None and step.role not in ("weights", "normalise"):
         step = steps[step.inputs[0]] if step.inputs and step.inputs[0] >= 0 else None
     return step.unit_axis if step is not None and z.dim() > 2 else 1 if z.dim() >= 4 else -1
+
+
+def _loss_of(output: Any) -> Any:
+    """The loss that a model gives beside its outputs, or None."""
+    found = output.get("loss") if isinstance(output, dict) else getattr(output, "loss", None)
+    return found if isinstance(found, torch.Tensor) else None
 
 
 def _first(output: Any) -> Any:

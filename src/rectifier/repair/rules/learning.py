@@ -35,7 +35,7 @@ def find(
     kernels = _kernels(network, weights)
     found = [*_initial_scale(kernels, network, framework), *_selu(kernels, network, framework)]
     if gradients is not None:
-        found += _of_gradients(kernels, gradients, bool(flat), framework)
+        found += _of_gradients(network, kernels, gradients, bool(flat), framework)
     return found
 
 
@@ -152,8 +152,20 @@ def _selu(
         )
 
 
+def _only_compared(network: Network, step: Step) -> bool:
+    """Whether it makes queries or keys: of a fresh attention they have next to no effect."""
+    users = network.users(step.place)
+    while users and users[0].role in ("shape", "linear"):
+        users = network.users(users[0].place)
+    return any(user.role == "other" for user in users)
+
+
 def _of_gradients(
-    kernels: list[tuple[Step, Weight]], gradients: Gradients, flat: bool, framework: str
+    network: Network,
+    kernels: list[tuple[Step, Weight]],
+    gradients: Gradients,
+    flat: bool,
+    framework: str,
 ) -> Iterator[Finding]:
     records = [(s, w, gradients.weights[w.path]) for s, w in kernels if w.path in gradients.weights]
     broken = [(s, r) for s, _, r in records if r.broken]
@@ -169,8 +181,9 @@ def _of_gradients(
         yield Finding("not_finite", what, where.where if where else "", remedy, "certain")
         return
     yield from _never(gradients, flat, framework)
-    if records and not flat:
-        step, weight, record = min(records, key=lambda r: gradients.effect(r[1].path))
+    passing = [r for r in records if not _only_compared(network, r[0])]
+    if passing and not flat:
+        step, weight, record = min(passing, key=lambda r: gradients.effect(r[1].path))
         effect = gradients.effect(weight.path)
         if 0 < effect < VANISHING:
             most = max(gradients.effect(w.path) for _, w, _ in records)

@@ -224,15 +224,23 @@ def _chain(network: Network, first: Step, last: Step) -> list[Step] | None:
 
 
 def _bias_before_norm(network: Network, framework: str) -> Iterator[Finding]:
+    pairs = []
     for step in network.of_role("weights"):
         users = network.users(step.place)
         if step.bias and len(users) == 1 and users[0].operation.startswith("batch_norm"):
-            what = f"{step.where} adds a bias of {step.features} numbers, and {users[0].where} "
-            what += "subtracts the mean right after"
-            remedy = "bias=False" if framework == _TORCH else "use_bias=False"
-            yield _finding(
-                "bias_before_norm", step, what, f"{remedy} on {step.where}", sure="certain"
-            )
+            pairs.append((step, users[0]))
+    if not pairs:
+        return
+    step, norm = pairs[0]
+    what = f"{step.where} adds a bias of {step.features} numbers, and {norm.where} subtracts the "
+    what += "mean right after"
+    remedy = f"{'bias=False' if framework == _TORCH else 'use_bias=False'} on {step.where}"
+    if len(pairs) > 1:  # a habit of whoever wrote the model: said once
+        what += f"; so do {len(pairs) - 1} more layers"
+        remedy += f" and {len(pairs) - 1} more"
+    layers = [s.where for s, _ in pairs]
+    numbers = {"layers": layers, "parameters": sum(s.features for s, _ in pairs)}
+    yield _finding("bias_before_norm", step, what, remedy, sure="certain", numbers=numbers)
 
 
 def _selu_company(network: Network, framework: str) -> Iterator[Finding]:

@@ -1,178 +1,20 @@
-"""How fast activations are on the CPU: ours beside NumPy, numexpr, torch, JAX and a plain copy.
+"""How fast activations are on the CPU; what is measured, and how: :mod:`rectifier.bench`.
 
     python -m benchmarks.kernels             # about ten minutes
     python -m benchmarks.kernels --quick     # 1 M elements of float32, four functions
     python -m benchmarks.kernels --vectorised
 
-Everything is measured in one run, in turns: one call of each contender, then the next round, so
-that a busy machine is busy for all. Fresh: the result is a new array. out=: into one that is
-there. GB/s counts what is read and what is written. A copy is np.copyto in one thread; "copy,
-threads" is the same, cut up as our kernels are.
-
-NumPy's expressions are those that people write, numexpr's the same. Rows go to
-``benchmarks/results/kernels.csv``.
+`rectifier bench` measures the same. Rows go to ``benchmarks/results/kernels.csv``.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import importlib.util
-import os
-import platform
-import time
-from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from scipy.special import erf
+from rectifier import bench
 
 RESULTS = Path(__file__).parent / "results" / "kernels.csv"
-SIZES = {"1K": 1 << 10, "100K": 100_000, "1M": 1 << 20, "16M": 1 << 24}
-# name -> numexpr's expression, torch.ops.aten's name and further arguments, jax.nn's name
-PEERS: dict[str, tuple[str | None, tuple[Any, ...], str | None]] = {
-    "relu": ("where(x > 0, x, zero)", ("clamp_min", 0.0), "relu"),
-    "leaky_relu": ("where(x > 0, x, slope * x)", ("leaky_relu",), "leaky_relu"),
-    "hard_swish": (
-        "x * where(x > 3, 6, where(x < -3, 0, x + 3)) / 6",
-        ("hardswish",),
-        "hard_swish",
-    ),
-    "elu": ("where(x > 0, x, expm1(x))", ("elu",), "elu"),
-    "sigmoid": ("1 / (1 + exp(-x))", ("sigmoid",), "sigmoid"),
-    "silu": ("x / (1 + exp(-x))", ("silu",), "silu"),
-    "tanh": ("tanh(x)", ("tanh",), "tanh"),
-    "gelu": (None, ("gelu",), "gelu"),
-    "mish": ("x * tanh(log1p(exp(x)))", ("mish",), "mish"),
-    "softplus": ("log1p(exp(x))", ("softplus",), "softplus"),
-    "sine": ("sin(x)", ("sin",), None),
-}
-# as people write them
-EXPRESSIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "relu": lambda x: np.maximum(x, 0),
-    "leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x),
-    "hard_swish": lambda x: x * np.clip(x + 3, 0, 6) / 6,
-    "elu": lambda x: np.where(x > 0, x, np.expm1(x)),
-    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
-    "silu": lambda x: x / (1 + np.exp(-x)),
-    "tanh": lambda x: np.tanh(x),
-    "gelu": lambda x: 0.5 * x * (1 + erf(x / np.sqrt(x.dtype.type(2)))),
-    "mish": lambda x: x * np.tanh(np.log1p(np.exp(x))),
-    "softplus": lambda x: np.log1p(np.exp(x)),
-    "sine": lambda x: np.sin(x),
-}
-QUICK = ("relu", "elu", "silu", "gelu")
-HEAD = "function,contender,size,dtype,p20_us,p50_us,p80_us,gb_per_s,of_copy,of_numpy,of_torch_out"
-
-
-def contenders(name: str, x: np.ndarray, y: np.ndarray) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Everyone who computes ``name`` of ``x``; ``y`` receives what goes to ``out=``."""
-    yield "copy", lambda: np.copyto(y, x)
-    yield "copy, threads", lambda: copy_in_threads(y, x)
-    yield from ours(name, x, y)
-    for_numexpr, (operator, *arguments), for_jax = PEERS[name]
-    yield "numpy", lambda: in_numpy(name, x)
-    if for_numexpr and importlib.util.find_spec("numexpr"):
-        import numexpr
-
-        names = {"x": x, "slope": x.dtype.type(0.01), "zero": x.dtype.type(0)}
-        yield "numexpr out=", lambda: numexpr.evaluate(for_numexpr, names, out=y)
-    if importlib.util.find_spec("torch"):
-        import torch
-
-        function = getattr(torch.ops.aten, operator)
-        given, target = torch.from_numpy(x), torch.from_numpy(y)
-        yield "torch", lambda: function(given, *arguments)
-        yield "torch out=", lambda: function.out(given, *arguments, out=target)
-    if for_jax and importlib.util.find_spec("jax"):
-        import jax
-
-        jax.config.update("jax_enable_x64", True)
-        exact = {"approximate": False} if name == "gelu" else {}
-        compiled = jax.jit(lambda z: getattr(jax.nn, for_jax)(z, **exact))
-        placed = jax.numpy.asarray(x)
-        yield "jax jit", lambda: compiled(placed).block_until_ready()
-
-
-def ours(name: str, x: np.ndarray, y: np.ndarray) -> Iterator[tuple[str, Callable[[], Any]]]:
-    import rectifier as rf
-    from rectifier import dispatch
-
-    act = rf.get(name)
-    values = tuple(act.parameters.values())
-    grad = np.ones_like(x)
-    yield "ours", lambda: dispatch.value(act.rule, x, values)
-    yield "ours out=", lambda: dispatch.value(act.rule, x, values, y)
-    yield "ours, derivative out=", lambda: dispatch.derivative(act.rule, x, values, y)
-    yield "ours, grad * derivative out=", lambda: dispatch.chain(act.rule, x, grad, values, y)
-
-
-def in_numpy(name: str, x: np.ndarray) -> np.ndarray:
-    with np.errstate(all="ignore"):
-        return EXPRESSIONS[name](x)
-
-
-def copy_in_threads(target: np.ndarray, x: np.ndarray) -> None:
-    from rectifier.kernels import threads
-
-    def work(start: int, stop: int) -> None:
-        np.copyto(target[start:stop], x[start:stop])
-
-    threads.spread(work, x.size)
-
-
-def measured(calls: dict[str, Callable[[], Any]], seconds: float) -> dict[str, np.ndarray]:
-    """Percentiles 20, 50, 80 of each call's time in seconds, all in turns."""
-    repeats = {}
-    for name, call in calls.items():
-        call()
-        call()
-        started = time.perf_counter()
-        call()
-        # a short call is repeated until the clock can tell
-        repeats[name] = max(1, int(2e-4 / (time.perf_counter() - started)))
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    ends = time.perf_counter() + seconds
-    rounds = 0
-    while rounds < 5 or (time.perf_counter() < ends and rounds < 200):
-        for name, call in calls.items():
-            count = repeats[name]
-            started = time.perf_counter()
-            for _ in range(count):
-                call()
-            times[name].append((time.perf_counter() - started) / count)
-        rounds += 1
-    return {name: np.percentile(taken, [20, 50, 80]) for name, taken in times.items()}
-
-
-def rows(name: str, size: str, dtype: str, seconds: float) -> Iterator[list[str]]:
-    rng = np.random.default_rng(0)
-    x = (3 * rng.standard_normal(SIZES[size], dtype=np.float32)).astype(dtype)
-    y = np.empty_like(x)
-    found = measured(dict(contenders(name, x, y)), seconds)
-    medians = {contender: p[1] for contender, p in found.items()}
-    for contender, (p20, p50, p80) in found.items():
-        arrays = 3 if "grad" in contender else 2
-        ratios = [
-            f"{medians[peer] / p50:.2f}" if peer in medians else ""
-            for peer in ("copy", "numpy", "torch out=")
-        ]
-        times = [f"{1e6 * p:.2f}" for p in (p20, p50, p80)]
-        rate = f"{arrays * x.nbytes / p50 / 1e9:.2f}"
-        yield [name, contender, size, dtype, *times, rate, *ratios]
-
-
-def warm_up(names: tuple[str, ...], dtypes: tuple[str, ...]) -> None:
-    """Compiles what is measured, so that no small array meets NumPy's path."""
-    from rectifier import dispatch
-
-    for dtype in dtypes:
-        x = np.zeros(dispatch._WORTH_COMPILING, dtype)
-        for name in names:
-            for _, call in ours(name, x, np.empty_like(x)):
-                call()
 
 
 def vectorised() -> None:
@@ -194,52 +36,21 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="1 M float32, four functions")
     parser.add_argument("--vectorised", action="store_true", help="only say what is")
     parser.add_argument("--functions", default="", help="comma-separated; default: all")
-    parser.add_argument("--sizes", default="", help="comma-separated, of " + ", ".join(SIZES))
+    parser.add_argument("--sizes", default="", help="of " + ", ".join(bench.SIZES))
     parser.add_argument("--seconds", type=float, default=1.5, help="for each table (default 1.5)")
     options = parser.parse_args()
     if options.vectorised:
         return vectorised()
-    names = tuple(options.functions.split(",")) if options.functions else tuple(PEERS)
-    sizes = tuple(options.sizes.split(",")) if options.sizes else tuple(SIZES)
+    names = tuple(options.functions.split(",")) if options.functions else tuple(bench.PEERS)
+    sizes = tuple(options.sizes.split(",")) if options.sizes else tuple(bench.SIZES)
     dtypes: tuple[str, ...] = ("float32", "float64")
     if options.quick:
-        names, sizes, dtypes = QUICK, ("1M",), ("float32",)
-    warm_up(names, dtypes)
-    head = [*HEAD.split(","), "load", "cores", "processor", "with"]
-    packages = ("numpy", "llvmlite", "numexpr", "torch", "jax")
-    have = [f"{p} {version(p)}" for p in packages if importlib.util.find_spec(p)]
-    about = [str(os.cpu_count()), processor(), ", ".join(have)]
-    collected = []
-    print(f"{about[1]}, {about[0]} cores; {about[2]}")
-    for dtype in dtypes:
-        for size in sizes:
-            for name in names:
-                load = f"{os.getloadavg()[0]:.1f}"
-                print(f"\n{name}, {size} {dtype} (load {load})")
-                print_row("", "us", "GB/s", "of copy", "x numpy", "x torch out=")
-                for row in rows(name, size, dtype, options.seconds):
-                    collected.append([*row, load, *about])
-                    print_row(row[1], row[5], *row[7:])
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(head)
-        writer.writerows(collected)
+        names, sizes, dtypes = bench.QUICK, ("1M",), ("float32",)
+    rows = bench.measure(names, sizes, dtypes, options.seconds, print)
+    bench.write(rows, RESULTS)
+    for row in rows:
+        print("  ".join(f"{cell:>12}" for cell in row[:11]))
     return None
-
-
-def print_row(contender: str, *cells: str) -> None:
-    print(f"  {contender:30}" + "".join(f"{cell:>13}" for cell in cells), flush=True)
-
-
-def processor() -> str:
-    """The processor's name as its maker prints it."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.split(":", 1)[1].strip() for line in text.splitlines() if "model name" in line]
-    return names[0] if names else platform.machine()
 
 
 if __name__ == "__main__":

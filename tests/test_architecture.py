@@ -35,11 +35,22 @@ ROOMS: dict[str, set[str]] = {
     **{door: {"activation", "catalog", "doors", "errors", "facts", "ops"} for door in DOORS},
     "sklearn": {"activation", "catalog", "errors", "facts", "ops", "rectifier"},
     "study": {"activation", "catalog", "errors", "kernels", "ops", "rectifier"},
-    "report": {"activation", "catalog", "errors", "facts", "study", "textbook", "rectifier"},
+    "bench": {"dispatch", "errors", "kernels", "rectifier"},
+    "arguments": {"errors"},
+    "report": {
+        "activation",
+        "bench",
+        "catalog",
+        "errors",
+        "facts",
+        "study",
+        "textbook",
+        "rectifier",
+    },
     "repair": {"activation", "catalog", "doors", "errors", "expression", "facts", "ops"}
     | {"report", "study", "rectifier", *DOORS},
     "choose": {"catalog", "errors", "expression", "report", "study"},
-    "cli": {"catalog", "choose", "errors", "expression", "repair", "report", "study"},
+    "cli": {"arguments", "catalog", "choose", "errors", "expression", "repair", "report", "study"},
     "__main__": {"cli"},
     "rectifier": {"activation", "catalog", "choose", "errors", "repair"},
 }
@@ -67,8 +78,17 @@ LATE = {
 
 # Library -> where it may be named at all.
 NAMED = {
-    "jax": ("ops/on_jax.py", "jax.py", "study/", "cli.py", "report/", "choose.py", "repair/"),
-    "torch": ("ops/on_torch.py", "ops/torch_", "torch/", "kernels/", "repair/"),
+    "jax": (
+        "bench/",
+        "ops/on_jax.py",
+        "jax.py",
+        "study/",
+        "cli.py",
+        "report/",
+        "choose.py",
+        "repair/",
+    ),
+    "torch": ("ops/on_torch.py", "ops/torch_", "torch/", "kernels/", "repair/", "bench/"),
     "tensorflow": ("ops/on_tensorflow.py", "repair/"),
     "keras": ("keras/", "repair/", "study/own/"),
     "sklearn": ("sklearn/", "study/"),

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 try:
     import typer
@@ -18,6 +18,10 @@ except ImportError as error:  # the command exists, its libraries are an extra
     raise SystemExit(f'rectifier: {error}; pip install "rectifier[study]"') from error
 
 from rectifier import catalog
+from rectifier.arguments import columns as columns_of
+from rectifier.arguments import numbers as numbers_of
+from rectifier.arguments import parameters as parameters_of
+from rectifier.arguments import whole as whole_of
 from rectifier.errors import InputError, MissingLibrary, RectifierError
 from rectifier.expression import split_calls
 
@@ -112,8 +116,8 @@ def compare(
         baseline=baseline,
         metric=metric,
         network=network,
-        hidden=_numbers("--hidden", hidden, int) if hidden is not None else None,
-        image=_numbers("--image", image.replace("x", ","), int) if image else None,
+        hidden=numbers_of("--hidden", hidden, int) if hidden is not None else None,
+        image=numbers_of("--image", image.replace("x", ","), int) if image else None,
         weight_decay=weight_decay,
         dropout=dropout,
         batch_norm=batch_norm,
@@ -121,11 +125,11 @@ def compare(
         patience=patience,
         batch_size=batch_size,
         learning_rates=(
-            _numbers("--learning-rates", learning_rates, float)
+            numbers_of("--learning-rates", learning_rates, float)
             if learning_rates
             else LEARNING_RATES
         ),
-        seeds=Settings.seeds if seeds == AUTO else _whole("--seeds", seeds),
+        seeds=Settings.seeds if seeds == AUTO else whole_of("--seeds", seeds),
         until_settled=seeds == AUTO,
         tune_seeds=tune_seeds,
         interval=interval,
@@ -135,7 +139,7 @@ def compare(
         trainer=trainer,
         seed=seed,
     ).checked()
-    table = load(data, target, drop=_columns(drop), task=task)
+    table = load(data, target, drop=columns_of(drop), task=task)
     folder = out or default_folder(table.name, table.target)
     console = _console(quiet or as_json)
     with interruptible(StudyProgress(console)) as listener:
@@ -168,7 +172,7 @@ def inspect(
     from rectifier.choose import inspect as inspect_data
     from rectifier.report import terminal
 
-    inspection = inspect_data(data, target, drop=_columns(drop), task=task).to_dict()
+    inspection = inspect_data(data, target, drop=columns_of(drop), task=task).to_dict()
     if as_json:
         print(json.dumps(inspection, ensure_ascii=False, allow_nan=False))
     else:
@@ -249,7 +253,7 @@ def show(
     """
     from rectifier.report import show as showing
 
-    activation = catalog.get(name, **_parameters(context.args))
+    activation = catalog.get(name, **parameters_of(context.args))
     if save is not None:
         showing.save(activation, save)
     _console().print(showing.show(activation))
@@ -332,6 +336,22 @@ def _fail(message: str, code: int) -> None:
     sys.exit(code)
 
 
+@app.command()
+def bench(
+    quick: Annotated[bool, typer.Option(help="1 M elements of float32, four functions.")] = False,
+    functions: Annotated[str | None, typer.Option(help="relu,gelu,...  [default: all]")] = None,
+    sizes: Annotated[str | None, typer.Option(help="1K,100K,1M,16M.  [default: all]")] = None,
+    seconds: Annotated[float, typer.Option(help="For each function, size and dtype.")] = 1.5,
+    out: Annotated[Path, typer.Option(help="Folder of bench.csv and bench.png.")] = Path("."),
+) -> None:
+    """Measure our kernels beside NumPy, numexpr, torch, JAX and a copy."""
+    from rectifier.report.bench_chart import run
+
+    names = functions.split(",") if functions else None
+    spans = sizes.split(",") if sizes else None
+    run(_console(), quick, names, spans, seconds, out)
+
+
 def _console(silent: bool = False) -> Console:
     """As wide as the terminal; 100 columns where there is none, so that nothing is dropped."""
     console = Console(quiet=silent)
@@ -346,47 +366,11 @@ def _command() -> str:
     return shlex.join(["rectifier", *sys.argv[1:]])
 
 
-def _columns(drop: list[str] | None) -> list[str]:
-    """Names between commas; one that holds a comma stands in double quotes, as in a CSV file."""
-    import csv
-
-    return [column for line in csv.reader(drop or [], skipinitialspace=True) for column in line]
-
-
 def _define(text: str) -> str:
     name, equals, formula = text.partition("=")
     if not equals:
         raise InputError(f"--define needs 'name = formula', got {text!r}")
     return catalog.define(name.strip(), formula).name
-
-
-def _numbers(option: str, text: str, kind: type) -> tuple[Any, ...]:
-    try:
-        return tuple(kind(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        what = "whole numbers" if kind is int else "numbers"
-        raise InputError(f"{option} takes {what} between commas, got {text!r}") from None
-
-
-def _whole(option: str, text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise InputError(f"{option} takes a whole number, or auto; got {text!r}") from None
-
-
-def _parameters(arguments: list[str]) -> dict[str, float]:
-    """``["--negative-slope", "0.2"]`` or ``["--negative-slope=0.2"]`` as a dict."""
-    words = [w for a in arguments for w in (a.split("=", 1) if a.startswith("--") else [a])]
-    if len(words) % 2 or not all(word.startswith("--") for word in words[::2]):
-        raise InputError(f"cannot read {' '.join(arguments)!r}; write --parameter number")
-    try:
-        return {
-            key[2:].replace("-", "_"): float(value)
-            for key, value in zip(words[::2], words[1::2], strict=True)
-        }
-    except ValueError:
-        raise InputError(f"a parameter is a number; got {' '.join(arguments)!r}") from None
 
 
 if __name__ == "__main__":

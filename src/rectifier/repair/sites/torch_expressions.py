@@ -7,7 +7,6 @@ compared with the catalogue.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,7 +51,6 @@ class Composite:
     z: Any
     parts: list[Any]
     root: tuple[Path, int]
-    inner: list[Path] = field(default_factory=list)
     attribute = None
 
     @property
@@ -66,11 +64,7 @@ class Composite:
 
     @property
     def called(self) -> str:
-        bends = [p.rpartition("/")[2] for p in self._names()]
-        return f"arithmetic with {', '.join(dict.fromkeys(bends))}"
-
-    def _names(self) -> Iterator[str]:
-        yield from self.names
+        return f"arithmetic with {', '.join(dict.fromkeys(self.names))}"
 
     names: list[str] = field(default_factory=list)
 
@@ -133,7 +127,6 @@ class Expressions:
                 root,
                 [n.call.key for n in between],
                 (first.call.path, place),
-                [n.call.path for n in between],
                 [n.call.name for n in between if n.bends],
             )
         return None
@@ -165,8 +158,3 @@ class Expressions:
             p is root or (id(p) in nodes and self._only_through(nodes[id(p)], root, nodes))
             for p in node.parents
         )
-
-
-def short(path: str) -> str:
-    """The file's name alone."""
-    return os.path.basename(path)

@@ -220,18 +220,34 @@ def _apply(rule: Rule, function: Any, x: Any, parameters: tuple[Any, ...], out: 
             flat_result = result.reshape(-1)
             for start in range(0, array.size, _BLOCK):
                 part = slice(start, start + _BLOCK)
-                flat_result[part] = compute(wide(array, part), *(wide(p, part) for p in parameters))
+                computed = compute(wide(array, part), *(wide(p, part) for p in parameters))
+                flat_result[part] = _rounded(np.asarray(computed), array.dtype)
         else:
             computed = np.asarray(compute(wide(array), *map(wide, parameters)))
             if shape is None:
                 _check_out(out, computed.shape, array.dtype)
-            result = computed.astype(array.dtype, copy=np.may_share_memory(computed, array))
+            result = _rounded(computed, array.dtype, copy=np.may_share_memory(computed, array))
     if out is not None:
         out[...] = result
         return out
     if isinstance(x, np.ndarray) or result.ndim:
         return result
     return result[()] if isinstance(x, np.generic) else float(result)
+
+
+def _rounded(computed: Any, dtype: Any, copy: bool = False) -> Any:
+    """``computed`` in ``dtype``, rounded once. ml_dtypes makes a bfloat16 of the float32 nearest
+    to a float64, and so a tie, which may fall the wrong way, of what is close to one."""
+    import numpy as np
+
+    if dtype.name != "bfloat16":
+        return computed.astype(dtype, copy=copy)
+    single = computed.astype(np.float32)
+    lost = (single != computed) & np.isfinite(single)
+    above = lost & (np.abs(single) > np.abs(computed))
+    # towards zero, and where anything was cut off the last bit says so: that is no tie
+    bits = single.reshape(-1).view(np.uint32).reshape(single.shape) - above
+    return (bits | lost).astype(np.uint32).view(np.float32).astype(dtype)
 
 
 def _floating(x: Any) -> Any:

@@ -1,0 +1,139 @@
+"""Every contender on inputs spread over all exponents, and in the other dtypes.
+
+float32 is judged as in the sweep, at one place of every 4,096 neighbours of the binades that
+differ from their neighbours, and of one binade in four elsewhere; float64 by the oracle at 400
+points; float16 and bfloat16 at every input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import version
+
+import jax
+import ml_dtypes
+import numpy as np
+
+import rectifier as rf
+from benchmarks import oracle
+from benchmarks.accuracy import short
+from benchmarks.accuracy.contenders import Compute, doors, theirs
+from benchmarks.accuracy.reference import BINADE, BINADES, BLOCK, Reference, floats
+from benchmarks.accuracy.sweep import HALF, code_of
+from rectifier.catalog.accuracy import Measurement, Which
+
+_JUDGED = 24
+# XLA takes subnormal numbers for zero, and so loses factors such as sigmoid(-88). Results below
+# this have an absolute error there instead, and subnormal inputs are left out. The same goes for
+# bfloat16, which has float32's exponents.
+_XLA_UNDERFLOW = 1e-35
+_FLOAT64_UNDERFLOW = 2.0**-1064  # where a factor has lost its digits before the product
+
+
+def sampled(name: str, which: Which) -> Iterator[Measurement]:
+    """All that is measured of one function besides the sweep."""
+    mine, others = list(doors(name, which)), list(theirs(name, which))
+    yield from _float32(name, which, [*mine, *others])
+    with jax.enable_x64(True):
+        yield from _float64(name, which, [*doors(name, which), *theirs(name, which)])
+    for dtype in (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)):
+        x = short.every(dtype)
+        true = short.by_words(name, which, x)
+        for by, compute in mine:
+            fair = _fair(by, x, true)
+            off, ulps, at = short.judged(name, which, x[fair], compute(x)[fair], true[fair])
+            count = int(np.count_nonzero(fair))
+            everything = by != "jax"
+            kept = Measurement(name, which, by, dtype.name, count, everything, off, ulps, at)
+            yield _dated(kept, name, which)
+
+
+def _float32(
+    name: str, which: Which, contenders: list[tuple[str, Compute]]
+) -> Iterator[Measurement]:
+    reference = Reference(name, which, rf.get(name).facts.kinks)
+    draw = np.random.default_rng(32)
+    parts, exact = [], []
+    for sign in (0, 1):
+        for exponent in range(BINADES):
+            if not 127 - 16 < exponent < 127 + 8 and exponent % 4:
+                continue
+            binade = reference.binade(sign, exponent)
+            places = np.arange(0, BINADE, BLOCK) + draw.integers(0, BLOCK, BINADE // BLOCK)
+            places = np.concatenate([[0, 1, BINADE - 1], places])  # the ends, where branches meet
+            parts.append(floats(sign, exponent, places))
+            exact.append(binade.at(places))
+    x, true = np.concatenate(parts), np.concatenate(exact)
+    for by, compute in contenders:
+        off, ulps, at = _judged(reference, by, compute(x), x, true)
+        ends = _lost(name, which, compute, np.float32)
+        kept = Measurement(name, which, by, "float32", x.size, False, off, ulps, at, ends)
+        yield _dated(kept, name, which)
+
+
+def _judged(
+    reference: Reference, by: str, got: np.ndarray, x: np.ndarray, true: np.ndarray
+) -> tuple[int, float, float | None]:
+    floor = _XLA_UNDERFLOW if by.startswith("jax") else 0.0
+    with np.errstate(all="ignore"):
+        rounded = true.astype(np.float32)
+        unit = np.maximum(np.spacing(np.abs(rounded)).astype(np.float64), floor)
+        away = np.abs(got.astype(np.float64) - true) / unit
+        away = np.where(np.isfinite(away), away, np.inf)
+        away[np.isinf(rounded) & (got == rounded)] = 0.0
+    away[~_fair(by, x)] = 0.0
+    chosen = np.argsort(away)[-_JUDGED:]
+    ulps = reference.exact(x[chosen]).ulps(got[chosen], floor)
+    worst = int(np.argmax(ulps))
+    at = float(x[chosen[worst]]) if ulps[worst] > 0 else None
+    return int(np.count_nonzero(away > HALF)), float(ulps[worst]), at
+
+
+def _float64(
+    name: str, which: Which, contenders: list[tuple[str, Compute]]
+) -> Iterator[Measurement]:
+    draw = np.random.default_rng(64)
+    side = np.concatenate([np.exp(draw.uniform(-30, 6.7, 130)), draw.uniform(0, 30, 70)])
+    kinks = np.array([*rf.get(name).facts.kinks, 0.0])
+    around = np.concatenate([np.nextafter(kinks, -np.inf), kinks, np.nextafter(kinks, np.inf)])
+    x = np.unique(np.concatenate([-side, side, around]))
+    exact = getattr(oracle, which)(name, x)
+    for by, compute in contenders:
+        floor = 1e-305 if by.startswith("jax") else _FLOAT64_UNDERFLOW
+        ulps = np.where(_fair(by, x), exact.ulps(compute(x), floor), 0.0)
+        worst = int(np.argmax(ulps))
+        at = float(x[worst]) if ulps[worst] > 0 else None
+        off = int(np.count_nonzero(ulps > HALF))
+        ends = _lost(name, which, compute, np.float64)
+        kept = Measurement(
+            name, which, by, "float64", x.size, False, off, float(ulps[worst]), at, ends
+        )
+        yield _dated(kept, name, which)
+
+
+def _fair(by: str, x: np.ndarray, true: np.ndarray | None = None) -> np.ndarray:
+    """Where XLA is asked for numbers that it has: neither x nor, if given, the result is so small
+    that it takes it for zero."""
+    if not by.startswith("jax"):
+        return np.ones(x.shape, bool)
+    fair = (x == 0) | (np.abs(x) >= ml_dtypes.finfo(x.dtype).tiny)
+    if true is not None and x.dtype.name == "bfloat16":
+        fair &= (true == 0) | (np.abs(true) >= _XLA_UNDERFLOW)
+    return fair
+
+
+def _lost(name: str, which: Which, compute: Compute, dtype: type) -> tuple[str, ...]:
+    """The ends at which there is a limit, but ``compute`` gives NaN."""
+    ends = np.array([-np.inf, np.inf], dtype)
+    act = rf.get(name)
+    limits = act(ends) if which == "value" else act.derivative(ends)
+    gone = np.isnan(compute(ends)) & ~np.isnan(limits)
+    return tuple(text for text, lost in zip(("-inf", "inf"), gone, strict=True) if lost)
+
+
+def _dated(row: Measurement, name: str, which: Which) -> Measurement:
+    """With what was measured: the kernel's code, and the library that computed."""
+    library = row.by.partition(".")[0]
+    code = code_of(name, which) if row.by == "numpy" else ""
+    versions = f"{library} {version(library)}"
+    return Measurement(**{**row.__dict__, "code": code, "versions": versions})

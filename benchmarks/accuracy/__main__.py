@@ -32,7 +32,7 @@ def main() -> None:
     # when it is first imported.
     for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
-    from benchmarks.accuracy import processes, sweep
+    from benchmarks.accuracy import page, processes, sweep, table
 
     known = sweep.swept_names()
     if unknown := sorted({*given.names} - {*known}):
@@ -44,6 +44,8 @@ def main() -> None:
         processes.exhaustive(names, given.workers, given.again)
     elif not given.page:
         processes.sampled(names)
+    page.write(table.read().values())
+    print(f"{table.PATH}\n{page.PATH}")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from rectifier.catalog.accuracy import Which
 
 Compute = Callable[[np.ndarray], np.ndarray]
 
+_NOT_DIFFERENTIABLE = ("torch.heaviside",)  # an error there
 # Calls that take an argument to be another entry than by default.
 _WITH_ARGUMENTS: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
     "gelu": (("jax.nn.gelu", {"approximate": False}),),
@@ -48,6 +49,8 @@ def theirs(name: str, which: Which) -> Iterator[tuple[str, Compute]]:
     calls += [(call, (), given) for call, given in _WITH_ARGUMENTS.get(name, ())]
     for call, arguments, given in calls:
         shown = ", ".join(f"{k}={v!r}" for k, v in given.items())
+        if which == "derivative" and call in _NOT_DIFFERENTIABLE:
+            continue
         function = _found(call)
         if isinstance(function, type):
             function = function()

@@ -13,11 +13,13 @@ NUMPY = {"float16": (0.5001, 0.5001), "float32": (0.51, 1.0), "float64": (4.0, 4
 
 # entry -> (value, derivative), why
 NUMPY_FLOAT64 = {
+    "acon_c": ((4.0, 5.0), "a sum of products of rounded factors"),
     "logish": ((4.0, 5.0), "a sum of products of rounded factors"),
     "mish": ((4.0, 5.0), "a sum of products of rounded factors"),
     "gelu": ((6.0, 6.0), "a product of five rounded factors in the tail"),
     "gelu_10": ((6.0, 6.0), "gelu"),
     "phish": ((6.0, 12.0), "gelu, and a product with it"),
+    "rational": ((5.0, 10.0), "a quotient of rounded polynomials"),
     "smish": ((4.0, 8.0), "a sum of two terms that partly cancel"),
     "isru": ((4.0, 6.0), "the cube of a rounded root"),
     "isrlu": ((4.0, 6.0), "the cube of a rounded root"),
@@ -26,6 +28,7 @@ NUMPY_FLOAT64 = {
 # XLA on the CPU, float32. gelu: erfc(z) for z = x / sqrt(2) amplifies the rounding of z by x².
 # gelu_tanh: sigmoid(u) amplifies the rounding of u, which reaches -87, by |u|.
 JAX_FLOAT32 = {
+    "acon_c": (5.0, 4.0),
     "arctan": (1.0, 1.5),
     "bent_identity": (1.5, 1.5),
     "binary_step": (0.0, 0.0),
@@ -60,6 +63,7 @@ JAX_FLOAT32 = {
     "nlrelu": (2.5, 2.0),
     "phish": (256.0, 64.0),
     "quick_gelu": (2.5, 3.0),
+    "rational": (4.0, 9.0),
     "relu": (0.5, 0.0),
     "relu2": (0.5, 0.0),
     "relu6": (0.0, 0.0),
@@ -75,6 +79,7 @@ JAX_FLOAT32 = {
     "softplus": (2.5, 2.0),
     "softsign": (1.5, 3.0),
     "sparse_plus": (2.0, 0.5),
+    "srelu": (1.5, 0.5),
     "sparse_sigmoid": (0.5, 0.0),
     "sqrt_softplus": (1.5, 3.0),
     "squareplus": (3.0, 4.5),
@@ -94,6 +99,7 @@ FLOAT64_UNDERFLOW = 2.0**-1064
 
 # Where f' is zero, digits are those of its terms, which are about 1/4: the unit there is theirs.
 ROOT_OF_DERIVATIVE = {
+    "acon_c": -1.2785,
     "elish": -0.8814,
     "gelu": -0.7518,
     "gelu_10": -0.7518,
@@ -126,6 +132,10 @@ def terms_floor(name: str, points: np.ndarray, dtype: type) -> np.ndarray:
         return np.where(points < -0.05, unit, 0.0)
     if name == "star_relu":  # 0.894 x^2 - 0.447
         return np.where((points > 0.4) & (points < 1.2), unit, 0.0)
+    if name == "acon_c":  # p1 x sigmoid(u) + p2 x sigmoid(-u), of opposite signs
+        return np.where((points > -1.5) & (points < -1e-3), unit, 0.0)
+    if name == "rational":  # left of 0 the terms of the polynomial alternate, as do those of f'
+        return np.where(np.abs(points) > 0.1, unit, 0.0)
     return np.zeros(points.shape)
 
 

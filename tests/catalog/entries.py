@@ -46,6 +46,12 @@ VARIANTS = {
     "swish": [f"swish(beta={b})" for b in (0, 0.5, 2, -1)],
     "star_relu": ["star_relu(scale=1, bias=0)"],
     "xielu": ["xielu(alpha_n=0.25)", "xielu(alpha_n=0.5)", "xielu(alpha_p=2, beta=0.125)"],
+    "srelu": ["srelu(t_left=-1, a_left=0.5, a_right=0.25)", "srelu(a_left=-0.5, a_right=2)"],
+    "acon_c": ["acon_c(p1=1.25, p2=-0.75)", "acon_c(p1=0.25, p2=0.5, beta=2)"],
+    "rational": [
+        "rational(a0=0.5, a2=0, a4=0, b2=0.125)",
+        "rational(a1=0.75, a4=0, a5=0, b2=0.25, b3=0.125, b4=0.0625)",
+    ],
     # Of the others the number is an axis or a count, which tests of their kind vary.
     **{name: [f"{name}(axis=0)"] for name in ("softmin", "sparsemax", "entmax15", "hardmax")},
     **{name: [f"{name}(axis=0)"] for name in (*GATED, *RESHAPING)},

@@ -132,9 +132,12 @@ def test_gradients_of_traced_parameters_are_jaxs_own(text):
         return ours, theirs, half
 
     ours, theirs, half = gradients(*(jnp.float32(v) for v in values))
-    for a, b, c in zip(ours, theirs, half, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(c, b, rtol=3e-2, atol=1e-2)
+    learnt = {p.name for p in act.declared if p.derivative is not None}
+    for name, a, b, c in zip(act.parameters, ours, theirs, half, strict=True):
+        # odd ones cancel in the sum, and what remains is of the terms' rounding
+        terms = np.abs(act.derivative(points, wrt=name)).sum() if name in learnt else 0.0
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6 * (1 + terms))
+        np.testing.assert_allclose(c, b, rtol=3e-2, atol=1e-2 + 1e-3 * terms)
         assert a.dtype == c.dtype == jnp.float32
 
 

@@ -23,7 +23,9 @@ X = np.concatenate([np.linspace(-9, 9, 181), [-1e-4, -1e-9, 0.0, 1e-9, -40, 40]]
 def test_every_learnable_parameter_has_a_derivative():
     stated = {(n, p.name) for n in rf.names() for p in rf.get(n).declared if p.learnable}
     assert stated == set(LEARNABLE)
-    assert {"prelu", "swish", "star_relu", "xielu"} <= {name for name, _ in LEARNABLE}
+    assert {"prelu", "swish", "star_relu", "xielu", "rational", "srelu", "acon_c"} <= {
+        name for name, _ in LEARNABLE
+    }
 
 
 @pytest.mark.parametrize(("name", "parameter"), LEARNABLE)
@@ -47,7 +49,8 @@ def test_gradients_reach_it_in_both_frameworks(name, parameter):
     weight = torch.tensor(value, dtype=torch.float64, requires_grad=True)
     x = torch.tensor(X)
     (got,) = torch.autograd.grad(act(x, **{parameter: weight}).sum(), weight)
-    assert float(got) == pytest.approx(expected.sum(), rel=1e-12)
+    rounding = 1e-12 * np.abs(expected).sum()  # odd ones cancel in the sum
+    assert float(got) == pytest.approx(expected.sum(), abs=rounding)
     rows = torch.full((4, 1), float(value), dtype=torch.float64, requires_grad=True)
     tiled = (x + 0.05).repeat(4, 1)  # away from the kink
     assert torch.autograd.gradcheck(
@@ -64,6 +67,20 @@ def test_a_slope_for_every_channel():
     got = rf.prelu(x, slopes[:, None])
     theirs = torch.nn.functional.prelu(torch.tensor(x), torch.tensor(slopes))
     np.testing.assert_allclose(got, theirs, rtol=1e-6)
+
+
+def test_a_pade_unit_with_corners():
+    """S = (x + x² + x³ + x⁴) / 8 changes sign at -1 and 0: two kinks, and no pole between."""
+    unit = rf.get("rational(a0=1, b1=0.125, b2=0.125, b3=0.125, b4=0.125)")
+    assert unit.facts.kinks == pytest.approx((-1.0, 0.0), abs=1e-14)
+    assert unit.facts.smoothness == 0
+    x = np.linspace(-2, 2, 41)
+    a, s = [*unit.parameters.values()][:6], (x + x**2 + x**3 + x**4) / 8
+    by_hand = np.polyval(a[::-1], x) / (1 + np.abs(s))
+    np.testing.assert_allclose(unit(x), by_hand, rtol=1e-14)
+    left, right = unit.derivative(np.array([-1e-9, 1e-9]))
+    assert (left, right) == pytest.approx((0.5 + 0.125, 0.5 - 0.125), abs=1e-7)
+    assert unit.derivative(0.0) == 0.5 - 0.125  # |S| counts as S where S is 0
 
 
 def test_what_has_no_derivative_by_a_parameter_says_so():

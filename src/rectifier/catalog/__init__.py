@@ -27,11 +27,13 @@ from rectifier.catalog import (
     normal,
     plain,
     quadratic,
+    rational,
     rectified,
     reshaping,
     self_gated,
     shrinks,
     smooth,
+    two_sided,
 )
 from rectifier.catalog.formulas import activation_from_formula, refuse_undefined_at
 from rectifier.errors import FormulaError, InputError, UnknownName
@@ -39,7 +41,8 @@ from rectifier.expression import Formula, read_call
 
 _FAMILIES = (
     *(plain, rectified, exponential, self_gated, gelus, nested, smooth, bounded, normal),
-    *(algebraic, quadratic, shrinks, learnable, gated, along_axis, reshaping),
+    *(algebraic, quadratic, shrinks, learnable, two_sided, rational),
+    *(gated, along_axis, reshaping),
 )
 _ENTRIES: dict[str, Activation] = {}
 _SPELLINGS: dict[str, str] = {}

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from benchmarks import oracle
+from benchmarks.accuracy import short
 
 import rectifier as rf
 
@@ -88,6 +89,26 @@ def test_numpy_is_as_exact_as_its_law(text):
     for points in (entries.float16_points, entries.float32_points, entries.float64_points):
         hold_numpy(ledger, text, points(text))
     assert not ledger.broken, "\n".join(ledger.broken)
+
+
+@pytest.mark.parametrize("name", entries.ELEMENTWISE)
+def test_all_65_536_inputs_of_the_short_floats_are_rounded_correctly(name):
+    for dtype in (np.dtype(np.float16), jnp.dtype(jnp.bfloat16)):
+        x = short.every(dtype)
+        for which in WHICH:
+            got = rf.get(name)(x) if which == "value" else rf.get(name).derivative(x)
+            judged = short.judged(name, which, x, got, short.by_words(name, which, x))
+            assert judged == (0, 0.5, None), (dtype, which)
+
+
+def test_a_bfloat16_that_is_rounded_twice_is_seen():
+    """As ml_dtypes does: first to the float32 nearest to a float64, and from there."""
+    x = short.every(jnp.dtype(jnp.bfloat16))
+    true = short.by_words("phish", "value", x)
+    off, ulps, at = short.judged("phish", "value", x, true.astype(x.dtype), true)
+    assert off > 0
+    assert 0.5 < ulps < 0.501
+    assert at is not None
 
 
 @pytest.mark.parametrize("text", entries.ELEMENTWISE)

@@ -137,7 +137,8 @@ def test_gradients_of_traced_parameters_are_jaxs_own(text):
         # odd ones cancel in the sum, and what remains is of the terms' rounding
         terms = np.abs(act.derivative(points, wrt=name)).sum() if name in learnt else 0.0
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6 * (1 + terms))
-        np.testing.assert_allclose(c, b, rtol=3e-2, atol=1e-2 + 1e-3 * terms)
+        if terms < 6e4:  # else the sum is beyond float16
+            np.testing.assert_allclose(c, b, rtol=3e-2, atol=1e-2 + 1e-3 * terms)
         assert a.dtype == c.dtype == jnp.float32
 
 

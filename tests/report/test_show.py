@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ from rich.console import Console
 import rectifier as rf
 from rectifier.catalog.formulas import activation_from_formula
 from rectifier.errors import InputError
+from rectifier.report.drawing.exactness import exactness, judged_inputs
 from rectifier.report.drawing.facts import ascii_text, elsewhere, fact_rows
 from rectifier.report.show import list_table, save, show
 
@@ -98,7 +100,8 @@ def test_show_fits_and_names_every_peer(name):
     text = _printed(show(activation))
     assert max(map(len, text.splitlines())) <= 100
     for peer in elsewhere(activation):
-        (line,) = [line for line in text.splitlines() if line.split()[:1] == [peer.call]]
+        above = text.partition("How exact")[0]
+        (line,) = [line for line in above.splitlines() if line.split()[:1] == [peer.call]]
         assert ("≠" in line) == peer.differs
         assert peer.computes in line
     for parameter in activation.declared:
@@ -203,3 +206,26 @@ def test_save_where_nothing_can_be(tmp_path):
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(InputError, match="is a folder"):
         save(rf.get("relu"), tmp_path / "folder.png")
+
+
+# -- exactness
+
+
+def test_show_tells_how_exact_everyone_is():
+    text = _printed(show(rf.gelu), width=120)
+    section = text[text.index("How exact") : text.index("More")]
+    ours = next(line for line in section.splitlines() if "Rectifier on NumPy" in line)
+    assert re.search(r"0\.50\d* ulp at|rounded correctly", ours)
+    theirs = next(line for line in section.splitlines() if "torch.nn.functional.gelu" in line)
+    assert re.search(r"\de\+0\d ulp at -\d+", theirs)  # the tail that torch has not
+    wrong = {row.who: row.wrong for row in exactness(rf.gelu)}
+    assert wrong["torch.nn.functional.gelu"]
+    assert not wrong["Rectifier on NumPy"]
+
+
+def test_what_was_not_measured_says_nothing_of_exactness():
+    assert "How exact" not in _printed(show(rf.softmax))
+    defined = activation_from_formula("plain_twice", "2 * x", {})
+    assert exactness(defined) == []
+    slope = rf.get("leaky_relu(negative_slope=0.5)")
+    assert judged_inputs(slope).endswith("at default parameters")

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rectifier.activation import Activation
+from rectifier.report.drawing.exactness import exactness, judged_inputs
 from rectifier.report.drawing.facts import (
     ascii_text,
     elsewhere,
@@ -98,7 +99,7 @@ def show(activation: Activation) -> Fitting:
     """Everything about one activation, for ``console.print``.
 
     Formula and derivative, a plot of both, facts, parameters, what each framework calls it
-    and where its default is another one, the paper and other spellings.
+    and where its default is another one, how exact all are, the paper and other spellings.
     """
     return Fitting(lambda unicode, width: Group(*_sections(activation, unicode, width)))
 
@@ -121,6 +122,9 @@ def _sections(activation: Activation, unicode: bool, width: int) -> Iterable[Any
         yield _parameters(activation, unicode)
     yield _heading("In other libraries")
     yield _peers(activation, unicode)
+    if exactness(activation):
+        yield _heading("How exact")
+        yield _exactness(activation, unicode)
     yield _heading("More")
     more = _grid(2)
     if activation.aliases:
@@ -199,6 +203,21 @@ def _peers(activation: Activation, unicode: bool) -> Any:
         note = peer.note if unicode else ascii_text(peer.note)
         table.add_row(Text(peer.call, _DIFFERS if peer.differs else ""), default, Text(note))
     return Padding(table, (0, 0, 0, 2))
+
+
+def _exactness(activation: Activation, unicode: bool) -> Any:
+    def say(text: str, style: str = "") -> Text:
+        return Text(text if unicode else ascii_text(text), style)
+
+    table = _plain_table(unicode)
+    table.add_column("float32", overflow="fold")
+    table.add_column("value, at worst")
+    table.add_column("derivative, at worst")
+    for row in exactness(activation):
+        style = _DIFFERS if row.wrong else "bold" if row.ours else ""
+        table.add_row(say(row.who, style), say(row.value, style), say(row.derivative, style))
+    judged = say(judged_inputs(activation), "dim")
+    return Padding(Group(table, judged), (0, 0, 0, 2))
 
 
 def _heading(text: str) -> Any:

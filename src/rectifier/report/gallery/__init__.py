@@ -19,6 +19,7 @@ from markupsafe import Markup, escape
 from rectifier.activation import Activation
 from rectifier.catalog import get, names
 from rectifier.report.drawing.curves import drawn_instead, levelled, ticks
+from rectifier.report.drawing.exactness import exactness, judged_inputs
 from rectifier.report.drawing.facts import brief, elsewhere, fact_rows, number
 from rectifier.report.drawing.formulas import derivative, formula
 from rectifier.report.drawing.typeset import as_mathml, letter
@@ -136,6 +137,16 @@ def _entry(activation: Activation, moved: Sweep) -> dict[str, Any]:
         ],
         "fixed": len(activation.declared) - len(moved.sliders),
         "peers": peers,
+        "exactness": [
+            {
+                "who": _breakable(row.who),
+                "value": row.value,
+                "derivative": row.derivative,
+                "wrong": row.wrong,
+            }
+            for row in exactness(activation)
+        ],
+        "judged": judged_inputs(activation),
         "shown": _shown(start, frame),
         "across": [(frame.x(x), number(x)) for x in ticks(-frame.reach, frame.reach, 6)],
         "upward": [(frame.y(y), number(y)) for y in ticks(low, high, 7)],

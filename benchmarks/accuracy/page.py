@@ -219,7 +219,7 @@ def _theirs(rows: list[Measurement]) -> list[str]:
     lines = [
         "## Where a framework's own function loses its digits",
         "",
-        f"float32, on the sample: {_WRONG_FROM:,.0f} ulp and more, which is a hundredth part or so.",
+        f"float32, on the sample: {_WRONG_FROM:,.0f} ulp and more, a hundredth part or so.",
         "",
         "| call | | ulp | at | versions |",
         "|---|---|---|---|---|",

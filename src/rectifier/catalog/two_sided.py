@@ -10,44 +10,44 @@ from rectifier.activation import Activation, Facts, Parameter
 from rectifier.ops.words import exp, inf, isnan, ones_like, product, sigmoid, where, zeros_like
 
 
-def _srelu_formula(x: Any, t_left: Any, a_left: Any, t_right: Any, a_right: Any) -> Any:
+def _srelu_formula(x: Any, t_left: Any, a_left: Any, a_right: Any, t_right: Any) -> Any:
     inner = where(x > t_left, x, t_left + a_left * (x - t_left))
     return where(x < t_right, inner, t_right + a_right * (x - t_right))
 
 
-def _srelu_value(x: Any, t_left: Any, a_left: Any, t_right: Any, a_right: Any) -> Any:
+def _srelu_value(x: Any, t_left: Any, a_left: Any, a_right: Any, t_right: Any) -> Any:
     # Less 0 - t rather than plus t: where t is 0 that leaves -0.0 as it is.
     left = product(x - t_left, a_left + zeros_like(x)) - (0.0 - t_left)
     right = product(x - t_right, a_right + zeros_like(x)) - (0.0 - t_right)
     return where(x < t_right, where(x > t_left, x, left), right)
 
 
-def _srelu_derivative(x: Any, t_left: Any, a_left: Any, t_right: Any, a_right: Any) -> Any:
+def _srelu_derivative(x: Any, t_left: Any, a_left: Any, a_right: Any, t_right: Any) -> Any:
     left = where(isnan(x), x, a_left + zeros_like(x))
     right = where(isnan(x), x, a_right + zeros_like(x))
     return where(x < t_right, where(x > t_left, ones_like(x), left), right)
 
 
-def _srelu_by_t_left(x: Any, t_left: Any, a_left: Any, t_right: Any, a_right: Any) -> Any:
+def _srelu_by_t_left(x: Any, t_left: Any, a_left: Any, a_right: Any, t_right: Any) -> Any:
     left = where(x > t_left, zeros_like(x), 1 - a_left + zeros_like(x))
     return where(x < t_right, left, where(isnan(x), x, zeros_like(x)))
 
 
-def _srelu_by_a_left(x: Any, t_left: Any, a_left: Any, t_right: Any, a_right: Any) -> Any:
+def _srelu_by_a_left(x: Any, t_left: Any, a_left: Any, a_right: Any, t_right: Any) -> Any:
     left = where(x > t_left, zeros_like(x), x - t_left)
     return where(x < t_right, left, where(isnan(x), x, zeros_like(x)))
 
 
-def _srelu_by_t_right(x: Any, t_left: Any, a_left: Any, t_right: Any, a_right: Any) -> Any:
+def _srelu_by_t_right(x: Any, t_left: Any, a_left: Any, a_right: Any, t_right: Any) -> Any:
     right = where(isnan(x), x, 1 - a_right + zeros_like(x))
     return where(x < t_right, zeros_like(x), right)
 
 
-def _srelu_by_a_right(x: Any, t_left: Any, a_left: Any, t_right: Any, a_right: Any) -> Any:
+def _srelu_by_a_right(x: Any, t_left: Any, a_left: Any, a_right: Any, t_right: Any) -> Any:
     return where(x < t_right, zeros_like(x), x - t_right)
 
 
-def _srelu_facts(t_left: float, a_left: float, t_right: float, a_right: float) -> Facts:
+def _srelu_facts(t_left: float, a_left: float, a_right: float, t_right: float) -> Facts:
     kinks = () if a_left == 1 else (t_left,)
     if a_right != 1:
         kinks = (*kinks, t_right)
@@ -101,6 +101,14 @@ SRELU = Activation(
             derivative=_srelu_by_a_left,
         ),
         Parameter(
+            "a_right",
+            1.0,
+            meaning="slope of the right piece, learnt",
+            symbol="a_r",
+            learnable=True,
+            derivative=_srelu_by_a_right,
+        ),
+        Parameter(
             "t_right",
             1.0,
             low=0.0,
@@ -108,14 +116,6 @@ SRELU = Activation(
             symbol="t_r",
             learnable=True,
             derivative=_srelu_by_t_right,
-        ),
-        Parameter(
-            "a_right",
-            1.0,
-            meaning="slope of the right piece, learnt",
-            symbol="a_r",
-            learnable=True,
-            derivative=_srelu_by_a_right,
         ),
     ),
     facts=_srelu_facts,

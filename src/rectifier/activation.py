@@ -9,10 +9,10 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
-from rectifier import dispatch, textbook
+from rectifier import dispatch, ops, textbook
 from rectifier.errors import InputError, ParameterError, nearest
-from rectifier.facts import Facts, Kind, Parameter, Peer, Shape, number_text
-from rectifier.ops.inputs import halves
+from rectifier.facts import Facts, Kind, Parameter, Peer, Shape, dtype_name, number_text
+from rectifier.ops.inputs import halves, refuse_parameter
 from rectifier.ops.rule import Rule
 
 __all__ = ["Activation", "Facts", "Kind", "Parameter", "Peer", "Shape"]
@@ -210,6 +210,9 @@ class Activation:
         if args and (hasattr(args[0], "shape") or isinstance(x, (int, float))):
             second, *args_left = args
             self._bound(tuple(args_left), parameters)
+            library = ops.library_of(x)
+            if not library.owns(second):
+                refuse_parameter(library.NAME, second, "the second input")
             mine, other = (getattr(v, "dtype", float) for v in (x, second))
             if mine != other or getattr(x, "shape", ()) != getattr(second, "shape", ()):
                 raise InputError(
@@ -348,7 +351,7 @@ class Activation:
 def _described(x: Any) -> str:
     """``float32 (2, 3)`` for an error."""
     dtype, shape = getattr(x, "dtype", type(x).__name__), getattr(x, "shape", ())
-    return f"{str(dtype).removeprefix('torch.')} {tuple(shape)}"
+    return f"{dtype_name(dtype)} {tuple(shape)}"
 
 
 # cached, and different once parameters change

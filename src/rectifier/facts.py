@@ -71,12 +71,17 @@ class Parameter:
         if isinstance(value, Real) and not isinstance(value, bool):
             return self._within(value, owner)
         dtype = getattr(value, "dtype", None)
-        if dtype is None or self.integer or getattr(dtype, "kind", "f") in "bcOSU":
+        what = "an integer" if self.integer else "a number"
+        if dtype is None:
             shown = repr(value)
             raise ParameterError(
-                f"{owner}: {self.name} must be {'an integer' if self.integer else 'a number'}, "
+                f"{owner}: {self.name} must be {what}, "
                 f"got {shown if len(shown) <= 60 else type(value).__name__}"
             )
+        name = dtype_name(dtype)
+        if self.integer or not name.startswith(("float", "bfloat")):
+            wanted = what if self.integer else "a number or a floating-point array"
+            raise ParameterError(f"{owner}: {self.name} must be {wanted}, got an array of {name}")
         if not arrays:
             raise ParameterError(
                 f"{owner}: {self.name} must be a number here; give arrays in the call, "
@@ -166,6 +171,11 @@ class Peer:
     def library(self) -> str:
         """The first part of the name: what has to be imported."""
         return self.call.partition(".")[0]
+
+
+def dtype_name(dtype: Any) -> str:
+    """The same name in every library: ``float32`` for ``torch.float32`` too."""
+    return getattr(dtype, "name", str(dtype).removeprefix("torch."))
 
 
 def number_text(value: Any) -> str:

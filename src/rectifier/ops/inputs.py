@@ -17,10 +17,10 @@ def refuse_dtype(dtype: Any) -> NoReturn:
     )
 
 
-def refuse_parameter(library: str, parameter: Any) -> NoReturn:
-    """The error for a parameter that is an array of another library than ``x``."""
+def refuse_parameter(library: str, parameter: Any, what: str = "a parameter") -> NoReturn:
+    """The error for an array of another library than ``x``."""
     raise InputError(
-        f"x is of {library}, a parameter is {type(parameter).__module__}."
+        f"x is of {library}, {what} is {type(parameter).__module__}."
         f"{type(parameter).__name__}; give both as arrays of one library"
     )
 

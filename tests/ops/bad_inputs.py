@@ -23,7 +23,7 @@ def calls(library: str, make: Make, stranger: Any) -> Iterator[tuple[str, Callab
             yield f"{name} of {dtype}", lambda entry=entry, bad=bad: entry(bad)
             yield f"{name}' of {dtype}", lambda entry=entry, bad=bad: entry.derivative(bad)
         yield f"{name}, unknown keyword", lambda entry=entry: entry(x, gamma=1.0)
-        yield f"{name}, too many", lambda entry=entry: entry(x, *[1.0] * 9)
+        yield f"{name}, too many", lambda entry=entry: entry(x, *[1.0] * (len(entry.declared) + 2))
         for parameter in entry.declared:
             p = parameter.name
             for what, value in wrong(parameter, make, stranger):

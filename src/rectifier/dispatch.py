@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any
 
 from rectifier import ops
+from rectifier.ops import kernel_hook
 from rectifier.ops.rule import Rule
 
 # Compiling takes 20 to 50 ms, in which NumPy does about 2**20 elements. So a function is compiled
@@ -231,6 +232,9 @@ def _digits(rule: Rule, function: Callable[..., Any], dtype: str) -> str:
     """
     stable = (function.__module__ or "").startswith("rectifier.catalog.")
     return "short" if stable and function is rule.value and dtype != "float64" else "long"
+
+
+kernel_hook.kernel = _by_kernel  # for tensors that are NumPy's arrays underneath
 
 
 @cache

@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 
-from rectifier.ops import torch_bits
+from rectifier.ops import torch_bits, torch_plain
 from rectifier.ops.rule import Rule, spoken
 from rectifier.ops.torch_words import VOCABULARY
 
@@ -38,24 +38,33 @@ def derivative(
     rule: Rule, x: torch.Tensor, parameters: tuple[Any, ...], by: int = 0
 ) -> torch.Tensor:
     """``f'(x, *parameters)`` by ``x``, or by a parameter (counted from 1)."""
-    return computed(rule.slope(by), x, parameters)
+    return computed(rule, rule.slope(by), x, parameters)
 
 
 # -- computing: everything below goes through these two ---------------------------------------
 
 
-def computed(code: Callable[..., Any], x: torch.Tensor, parameters: Sequence[Any]) -> torch.Tensor:
+def computed(
+    rule: Rule, code: Callable[..., Any], x: torch.Tensor, parameters: Sequence[Any]
+) -> torch.Tensor:
     """``code(x, *parameters)`` of a rule, in at least float32, rounded once to the dtype of x."""
+    done = torch_plain.by_kernel(rule, code, x, parameters) if rule.elementwise else None
+    if done is not None:
+        return done
     return _speak(code)(*_widened(x, parameters)).to(x.dtype)
 
 
 def chained(
+    rule: Rule,
     code: Callable[..., Any],
     x: torch.Tensor,
     parameters: Sequence[Any],
     grad: torch.Tensor,
 ) -> torch.Tensor:
     """``grad * code(x, *parameters)``, likewise, but still in the dtype that it is computed in."""
+    done = torch_plain.by_kernel(rule, code, x, parameters, grad)
+    if done is not None:
+        return done
     wide, *others = _widened(x, parameters)
     return grad.to(wide.dtype) * _speak(code)(wide, *others)
 
@@ -90,7 +99,7 @@ class Applied(torch.autograd.Function):
 
     @staticmethod
     def forward(rule: Rule, x: torch.Tensor, *parameters: Any) -> torch.Tensor:
-        y = computed(rule.value, x, parameters)
+        y = computed(rule, rule.value, x, parameters)
         # A view would share its version counter with x, as identity's value otherwise does.
         return y.clone() if y is x else y
 
@@ -157,7 +166,7 @@ def _keep(
     if rule.slopes is not None and not tensors and _small(x.numel()):
         return "input", [x]
     if rule.slopes is not None:
-        slope = computed(rule.derivative, x, parameters)
+        slope = computed(rule, rule.derivative, x, parameters)
         if tensors:
             return "slope", [slope]
         return "pieces", [_pieces(rule, parameters, slope)]
@@ -196,11 +205,9 @@ def _slope_of_pieces(
 ) -> torch.Tensor:
     slopes, bits = _slopes(rule, parameters)
     codes = torch_bits.unpack(packed, bits, grad.shape)
-    like = {"dtype": _wide(grad.dtype), "device": grad.device}
-    result = torch.full((), slopes[0], **like)
-    for code, slope in enumerate([*slopes[1:], torch.nan], 1):
-        result = torch.where(codes == code, torch.full((), slope, **like), result)
-    return result
+    table = torch.tensor([*slopes, torch.nan], dtype=_wide(grad.dtype), device=grad.device)
+    # a table of 3 or 4 numbers: a tenth of the time of as many torch.where
+    return torch.index_select(table, 0, codes.reshape(-1).int()).reshape(grad.shape)
 
 
 def _slopes(rule: Rule, parameters: list[Any]) -> tuple[tuple[float, ...], int]:
@@ -216,7 +223,7 @@ def _slopes(rule: Rule, parameters: list[Any]) -> tuple[tuple[float, ...], int]:
 def _pull(rule: Rule, x: torch.Tensor, parameters: list[Any], grad: torch.Tensor) -> torch.Tensor:
     """The gradient by x, from x."""
     if rule.elementwise:
-        return chained(rule.derivative, x, parameters, grad)
+        return chained(rule, rule.derivative, x, parameters, grad)
     wide, *others = _widened(x, parameters)
     compute = _speak(rule.value)
     pullback = torch.func.vjp(lambda z: compute(z, *others), wide)[1]
@@ -229,7 +236,7 @@ def _pull_by_output(
     """The gradient by x, from the output."""
     assert rule.from_output is not None
     if rule.elementwise:
-        return chained(rule.from_output, y, parameters, grad)
+        return chained(rule, rule.from_output, y, parameters, grad)
     wide, *others = _widened(y, parameters)
     return _speak(rule.from_output)(wide, grad.to(wide.dtype), *others)
 
@@ -240,7 +247,7 @@ def _for_parameter(
     """The gradient by a parameter that is a tensor, in its shape and dtype."""
     parameter, by = parameters[place], rule.partial(place)
     if by is not None:
-        slope = chained(by, x, parameters, grad)
+        slope = chained(rule, by, x, parameters, grad)
         return slope.sum_to_size(parameter.shape).to(parameter.dtype)
     through = _through(rule, x, parameters, place)
     wide = grad.to(_wide(x.dtype))
@@ -252,7 +259,7 @@ def _push(
 ) -> torch.Tensor:
     """What a change of x does to the output, from x."""
     if rule.elementwise:
-        return chained(rule.derivative, x, parameters, tangent)
+        return chained(rule, rule.derivative, x, parameters, tangent)
     wide, *others = _widened(x, parameters)
     compute = _speak(rule.value)
     return torch.func.jvp(lambda z: compute(z, *others), (wide,), (tangent.to(wide.dtype),))[1]
@@ -264,7 +271,7 @@ def _push_parameter(
     """What a change of a parameter does to the output."""
     by = rule.partial(place)
     if by is not None:
-        return chained(by, x, parameters, change)
+        return chained(rule, by, x, parameters, change)
     dtype = _wide(x.dtype)
     through = _through(rule, x, parameters, place)
     return torch.func.jvp(through, (parameters[place].to(dtype),), (change.to(dtype),))[1]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import rectifier as rf
 
@@ -34,6 +35,29 @@ def test_the_choose_block_runs(tmp_path, monkeypatch):
     exec(block.replace("seeds=10", quick), names)
     assert "relu" in names["study"].verdict["reason"]
     assert (tmp_path / "report.html").stat().st_size > 10_000
+
+
+def test_the_doors_block_runs():
+    (block,) = [block for block in PYTHON if "rectifier.torch" in block]
+    names: dict = {}
+    exec(block, names)
+    x = torch.tensor([-1.0, 2.0])
+    assert torch.equal(names["LeakyReLU"]()(x), names["leaky_relu"](x))
+
+
+def test_the_repair_block_runs(tmp_path, monkeypatch):
+    (block,) = [block for block in PYTHON if "rf.diagnose" in block]
+    monkeypatch.chdir(tmp_path)
+    model = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+    x, y = torch.randn(90, 3), torch.arange(90) % 2
+    with torch.no_grad():
+        model[0].bias[:6] = -50.0
+    names = {"rf": rf, "model": model, "x": x, "y": y, "loss": torch.nn.CrossEntropyLoss()}
+    exec(block, names)
+    assert "dead_units" in [finding.kind for finding in names["diagnosis"].findings]
+    assert (tmp_path / "diagnosis.html").stat().st_size > 10_000
+    assert names["swapped"].model is not model
+    assert "1" in str(names["swapped"])
 
 
 def test_the_two_commands_are_there():

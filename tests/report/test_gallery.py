@@ -80,7 +80,7 @@ def test_another_suffix(tmp_path):
 
 def test_page_has_every_entry_and_stays_small(made):
     path, text = made
-    assert path.stat().st_size < 4_000_000
+    assert path.stat().st_size < 3_000_000
     for name in rf.names():
         assert f'<article class="entry" id="{name}"' in text
         for peer in rf.get(name).peers:

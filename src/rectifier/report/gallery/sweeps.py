@@ -21,6 +21,7 @@ from rectifier.activation import Activation, Parameter
 from rectifier.report.drawing.curves import Curve, Drawing, draw, natural_reach, thinned, value_at
 
 _STEPS = {1: 40, 2: 20, 3: 8}  # by number of sliders
+_MANY = 4  # of more coefficients (rational has ten) two move, as coarsely as three would
 _AT_LEAST = 1.0  # how far a slider reaches when the value itself is small, as leaky_relu's is
 _TIMES = 3.0  # how far otherwise: three times the value
 _CEILING = 4.0  # the last finite position of a parameter whose value is infinity
@@ -60,10 +61,11 @@ class Sweep:
 
 def sweep(activation: Activation) -> Sweep:
     """The sliders of ``activation`` and a drawing for every combination of their positions."""
-    movable = [p for p in activation.declared if not p.integer][: max(_STEPS)]
+    movable = [p for p in activation.declared if not p.integer]
+    shown = movable[: 2 if len(movable) > _MANY else max(_STEPS)]
+    steps = _STEPS[min(len(movable), max(_STEPS))] if movable else 0
     sliders = tuple(
-        _slider(p, activation.parameters[p.name], _STEPS[len(movable)], activation.text is not None)
-        for p in movable
+        _slider(p, activation.parameters[p.name], steps, activation.text is not None) for p in shown
     )
     reach = natural_reach(activation)
     states = []

@@ -51,7 +51,7 @@ FORMULAS = {
     "arctangent": ("atan(x)", {}),
     "telu_typed": ("x * tanh(e ** x)", {}),
     "two_to_the": ("2 ** (-x * x)", {}),
-    "rational": ("(x ** 3 + x) / (x ** 2 + 2)", {}),
+    "rational_typed": ("(x ** 3 + x) / (x ** 2 + 2)", {}),
     "capped": ("max(0, min(x, 6))", {}),
     "leaky_like": ("where(x > 0, x, 0.25 * x)", {}),
     "maximal": ("max(x, 0.25 * x)", {}),

@@ -7,11 +7,10 @@ import math
 from collections.abc import Iterable
 from pathlib import Path
 
-import rectifier as rf
 from benchmarks.accuracy.sweep import INPUTS, swept_names
 from rectifier.catalog.accuracy import Measurement
 
-PATH = Path(rf.__file__).parents[2] / "docs" / "accuracy.md"
+PATH = Path(__file__).parents[2] / "docs" / "accuracy.md"  # of this checkout
 # (value, derivative) in ulp, for arrays of NumPy
 BOUNDS = {"float32": (0.51, 1.0), "float64": (4.0, 4.0)}
 _WRONG_FROM = 1e5  # ulp: off by a hundredth part or so

@@ -192,6 +192,7 @@ def test_kinks_belong_to_the_outer_branch():
         "threshold": {0: 0},
         "thresholded_relu": {1: 0},
         "nlrelu": {0: 0},
+        "srelu": {0: 0.2},
     }
     kinked = {n for n in entries.ELEMENTWISE if rf.get(n).facts.kinks}
     assert kinked <= {rf.get(text).name for text in law}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
+from keras import layers
 
-keras = pytest.importorskip("keras")
+import rectifier as rf
+from rectifier.errors import InputError
 
-import rectifier as rf  # noqa: E402
-from rectifier.errors import InputError  # noqa: E402
-
-layers = keras.layers
+# Keras' own variables on JAX, when its get_weights makes arrays of them.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
 @pytest.fixture(autouse=True)

@@ -121,7 +121,7 @@ def test_an_interrupted_study_goes_on_to_the_same_verdict(whole, tmp_path, limit
     watcher = Watcher()
     resumed = compare("iris", out=tmp_path / "s", listener=watcher, **SMALL)
     assert without_times(resumed.verdict) == without_times(whole[0].verdict)
-    assert watcher.beats[0][1] >= kept
+    assert kept == 27 or watcher.beats[0][1] >= kept  # what trains fast may be done by then
     assert len(Journal(tmp_path / "s").keys()) == 27
 
 

@@ -15,7 +15,7 @@ from rectifier.repair.batches import Batch
 from rectifier.repair.gradients import Gradients
 from rectifier.repair.rules.task import Family, Loss, Wants
 from rectifier.repair.sites import Site
-from rectifier.repair.sites.on_keras import refuse_unbuilt
+from rectifier.repair.sites.on_keras import mode, refuse_unbuilt
 from rectifier.repair.sites.recognise import refuse_odd_batch
 from rectifier.repair.structure import Network, Weight
 from rectifier.repair.structure import on_keras as structure
@@ -147,7 +147,8 @@ class KerasPasses:
         import jax
 
         def of_weights(trainable: Any, other: Any, x: Any, y: Any) -> Any:
-            output, _ = self.model.stateless_call(trainable, other, x, training=self._training)
+            how = mode(self.model, self._training)
+            output, _ = self.model.stateless_call(trainable, other, x, **how)
             return self._value(output, y)
 
         if self._jax_gradient is None:

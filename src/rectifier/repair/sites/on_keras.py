@@ -6,6 +6,7 @@ recurrent cells, and the operations of a functional model's graph (``keras.ops.r
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -85,6 +86,13 @@ def called_on(model: Any, data: Any) -> Any:
     except (ValueError, TypeError) as error:
         said = " ".join(str(error).split())[:200]
         raise InputError(f"the model {model.name!r} does not take this batch: {said}") from error
+
+
+def mode(model: Any, training: Any) -> dict[str, Any]:
+    """``training`` for ``stateless_call``, which hands it on to a ``call`` without one, too."""
+    taken = inspect.signature(model.call).parameters.values()
+    known = any(p.name == "training" or p.kind is p.VAR_KEYWORD for p in taken)
+    return {"training": training} if known else {}
 
 
 def tensors(data: Any) -> Any:

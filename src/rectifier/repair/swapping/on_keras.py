@@ -17,7 +17,16 @@ from rectifier.doors import layer_name
 from rectifier.errors import InputError
 from rectifier.keras.functions import Applied
 from rectifier.repair.sites import Site
-from rectifier.repair.sites.on_keras import SLOTS, Place, called_on, held, nodes_of, survey, tensors
+from rectifier.repair.sites.on_keras import (
+    SLOTS,
+    Place,
+    called_on,
+    held,
+    mode,
+    nodes_of,
+    survey,
+    tensors,
+)
 
 __all__ = ["array", "copied", "memory", "outputs", "replaced", "unit_axis"]
 
@@ -179,7 +188,7 @@ def memory(model: Any, data: Any) -> int | None:
     batch = tensors(data)
 
     def forward(weights: Any) -> Any:
-        return model.stateless_call(weights, fixed, batch, training=False)[0]
+        return model.stateless_call(weights, fixed, batch, **mode(model, False))[0]
 
     _, backward = jax.vjp(forward, trained)
     kept = {id(leaf): leaf for leaf in jax.tree_util.tree_leaves(backward)}

@@ -225,27 +225,37 @@ def show(figures: Figures) -> None:
 
 def draw(figures: Figures, folder: Path) -> None:
     """Writes coverage and reliability as SVG into ``folder``."""
-    held = [
-        {"interval": method, "rows": f"{rows} rows", "covers": np.mean(found), "wide": spread}
-        for (method, rows), found in figures.held.items()
-        for spread in [100 * np.mean(figures.half[method, rows])]
-    ]
     share = alt.Axis(format=".0%")
-    points = alt.Chart(data(held)).encode(
-        x=alt.X("covers:Q", title="intervals that hold the truth", axis=share).scale(zero=False),
-        y=alt.Y("interval:N", title=None, sort=list(INTERVALS)),
+    panels = []
+    for rows in sorted(figures.studies):
+        held = [
+            {
+                "interval": method,
+                "covers": np.mean(figures.held[method, rows]),
+                "wide": 100 * np.mean(figures.half[method, rows]),
+            }
+            for method in INTERVALS
+        ]
+        points = alt.Chart(data(held)).encode(
+            x=alt.X("covers:Q", title="intervals that hold the truth", axis=share).scale(
+                domain=[0.7, 1.0]
+            ),
+            y=alt.Y("interval:N", title=None, sort=list(INTERVALS)),
+        )
+        zone = alt.Chart(data([{"low": 0.93, "high": 0.97}]))
+        zone = zone.mark_rect(color=PALETTE["accent-soft"]).encode(x="low:Q", x2="high:Q")
+        note = points.mark_text(align="left", dx=8, fontSize=10)
+        layers = (
+            zone,
+            points.mark_point(filled=True, size=60, color=PALETTE["accent"]),
+            note.encode(text=alt.Text("wide:Q", format=".1f")),
+        )
+        panels.append(
+            alt.layer(*layers).properties(width=200, height=150, title=f"{rows:,} rows a study")
+        )
+    coverage = alt.hconcat(*panels).properties(
+        title="Coverage; the band is 93 to 97 %, beside each its half-width in points"
     )
-    zone = alt.Chart(data([{"low": 0.93, "high": 0.97}])).mark_rect(color=PALETTE["accent-soft"])
-    note = points.mark_text(align="left", dx=8, fontSize=10).encode(
-        text=alt.Text("wide:Q", format=".1f")
-    )
-    coverage = alt.layer(
-        zone.encode(x="low:Q", x2="high:Q"), points.mark_point(filled=True, size=60), note
-    ).properties(width=230, height=150)
-    faceted = coverage.facet(
-        alt.Column("rows:N", title=None, sort=[f"{rows} rows" for rows in sorted(figures.studies)]),
-        data=data(held),
-    ).properties(title="Coverage; the band is 93 to 97 %, beside each its half-width in points")
     bins = [
         {"said": said, "was": was, "claims": claims} for said, was, claims in figures.reliability()
     ]
@@ -261,6 +271,6 @@ def draw(figures: Figures, folder: Path) -> None:
         dots.mark_point(filled=True, size=70, color=PALETTE["accent"]),
         dots.mark_text(align="left", dx=8, dy=6, fontSize=10).encode(text="claims:Q"),
     ).properties(width=260, height=260, title="Chances, beside each its number of claims")
-    for name, chart in (("coverage", faceted), ("reliability", reliability)):
+    for name, chart in (("coverage", coverage), ("reliability", reliability)):
         drawn = to_svg(styled(chart).properties(background=PALETTE["paper"]))
         (folder / f"calibration-{name}.svg").write_text(drawn, encoding="utf-8")

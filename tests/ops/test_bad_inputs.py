@@ -1,6 +1,6 @@
 """One clear error for each bad input, in the same words in every library.
 
-TensorFlow's are held to the same in test_on_tensorflow.py, where it is imported anyway.
+A shorter list holds TensorFlow to the same: catalog/test_refusals.py.
 """
 
 from __future__ import annotations

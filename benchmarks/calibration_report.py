@@ -225,7 +225,7 @@ def show(figures: Figures) -> None:
 
 def draw(figures: Figures, folder: Path) -> None:
     """Writes coverage and reliability as SVG into ``folder``."""
-    share = alt.Axis(format=".0%")
+    share = alt.Axis(format=".0%", tickCount=6)
     panels = []
     for rows in sorted(figures.studies):
         held = [
@@ -236,14 +236,15 @@ def draw(figures: Figures, folder: Path) -> None:
             }
             for method in INTERVALS
         ]
+        across = {"title": "intervals that hold the truth", "axis": share}
         points = alt.Chart(data(held)).encode(
-            x=alt.X("covers:Q", title="intervals that hold the truth", axis=share).scale(
-                domain=[0.7, 1.0]
-            ),
+            x=alt.X("covers:Q", **across).scale(domain=[0.7, 1.0]),
             y=alt.Y("interval:N", title=None, sort=list(INTERVALS)),
         )
         zone = alt.Chart(data([{"low": 0.93, "high": 0.97}]))
-        zone = zone.mark_rect(color=PALETTE["accent-soft"]).encode(x="low:Q", x2="high:Q")
+        zone = zone.mark_rect(color=PALETTE["accent-soft"]).encode(
+            x=alt.X("low:Q", **across).scale(domain=[0.7, 1.0]), x2="high:Q"
+        )
         note = points.mark_text(align="left", dx=8, fontSize=10)
         layers = (
             zone,

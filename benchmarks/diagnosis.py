@@ -1,7 +1,7 @@
 """How many planted faults ``rf.diagnose`` finds, and how many healthy networks it accuses.
 
     python -m benchmarks.diagnosis               # some minutes on one core
-    python -m benchmarks.diagnosis --seeds 0 1 2 # the seeds that thresholds were chosen on
+    python -m benchmarks.diagnosis --seeds 0      # the seed that thresholds were chosen on
 
 Each kind of fault is planted at three depths and three seeds in both frameworks (Keras on its
 torch backend); each healthy network of ``diagnosis_models.healthy`` is diagnosed for one seed. A
@@ -14,7 +14,7 @@ that SageMaker Debugger and AUTOTRAINER (Zhang et al. 2021) publish, on the same
 * ``autotrainer dying relu``: at least 0.7 of some kernel's gradient is exactly zero
 
 Rows go to ``benchmarks/results/diagnosis.csv``: rule, kind, planted, found, recall, accused
-networks that do not have it, precision. Thresholds were chosen on seeds 0 to 2; what is reported
+networks that do not have it, precision. Thresholds were chosen on seed 0; what is reported
 are seeds 100 to 102, which nothing was chosen on.
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from collections.abc import Collection
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from typing import Any
 
@@ -16,7 +17,7 @@ WHICH: tuple[Which, ...] = ("value", "derivative")
 _steps: Any = None  # a counter that the processes share
 
 
-def sampled(names: list[str]) -> None:
+def sampled(names: list[str], dtypes: Collection[str], ours: bool) -> None:
     """Measures everyone on spread inputs; what a sweep has said already stays."""
     from benchmarks.accuracy import sample  # torch and JAX are for this alone
 
@@ -25,7 +26,7 @@ def sampled(names: list[str]) -> None:
         for name in names:
             for which in WHICH:
                 swept = _is_there(name, which)
-                rows = sample.sampled(name, which)
+                rows = sample.sampled(name, which, dtypes, ours)
                 table.update(r for r in rows if not (swept and r.key[2:] == ("numpy", "float32")))
                 bar.advance(shown)
 

@@ -1,13 +1,13 @@
 """Every contender on inputs spread over all exponents, and in the other dtypes.
 
 float32: one of every 4,096 neighbours. The catalogue's stable form in float64, in NumPy's words,
-says which results are worst, and the oracle how far from exact these are. float64: 400 points, by
-the oracle. float16 and bfloat16: every input.
+says which results are worst, and the oracle how far from exact these are. float64: some 400 points,
+more of them around zeros, by the oracle. float16 and bfloat16: every input.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib.metadata import version
 
 import jax
@@ -30,13 +30,27 @@ _HUGE = 1e30
 _FLOAT64_UNDERFLOW = 2.0**-1064  # where a factor has lost its digits before the product
 
 
-def sampled(name: str, which: Which) -> Iterator[Measurement]:
-    """All that is measured of one function besides the sweep."""
-    mine, others = list(doors(name, which)), list(theirs(name, which))
-    yield from _float32(name, which, [*mine, *others])
-    with jax.enable_x64(True):
-        yield from _float64(name, which, [*doors(name, which), *theirs(name, which)])
+def sampled(
+    name: str, which: Which, dtypes: Collection[str], ours: bool = True
+) -> Iterator[Measurement]:
+    """All that is measured of one function besides the sweep.
+
+    Args:
+        ours: our doors too, besides torch's and JAX's own functions.
+    """
+
+    def everyone() -> list[tuple[str, Compute]]:
+        return [*(doors(name, which) if ours else ()), *theirs(name, which)]
+
+    if "float32" in dtypes:
+        yield from _float32(name, which, everyone())
+    if "float64" in dtypes:
+        with jax.enable_x64(True):
+            yield from _float64(name, which, everyone())
+    mine = list(doors(name, which)) if ours else []
     for dtype in (np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)):
+        if dtype.name not in dtypes or not mine:
+            continue
         x = short.every(dtype)
         true = short.by_words(name, which, x)
         for by, compute in mine:
@@ -53,17 +67,44 @@ def _float32(
 ) -> Iterator[Measurement]:
     x = _spread(name)
     true = short.by_words(name, which, x)
-    kinks = np.isin(x, [np.float32(kink) for kink in rf.get(name).facts.kinks])
+    passed = disputed(name, which, x) | (np.abs(x) > _HUGE)  # nobody minds where 1e38 overflows
     for by, compute in contenders:
         got = np.asarray(compute(x))
         if by not in DOORS:
-            # At kinks conventions differ, and none is wrong; nobody minds where 1e38 overflows.
             with np.errstate(over="ignore"):
-                got = np.where(kinks | (np.abs(x) > _HUGE), true.astype(np.float32), got)
+                got = np.where(passed, true.astype(np.float32), got)
         off, ulps, at = _judged(name, which, by, got, x, true)
         ends = _lost(name, which, compute, np.float32)
         kept = Measurement(name, which, by, "float32", x.size, False, off, ulps, at, ends)
         yield _dated(kept, name, which)
+
+
+def disputed(name: str, which: Which, x: np.ndarray) -> np.ndarray:
+    """Inputs at which digits do not tell who is right: every way to write a formula differs there.
+
+    A kink and its neighbours: conventions differ, and ``x + 3`` is rounded to 6 before anybody
+    asks whether it is less. And where the result passes through zero, so near that a neighbour of
+    x has another result by a thousandth part or more.
+    """
+    kinks = np.array(rf.get(name).facts.kinks, x.dtype)
+    near, beside = [kinks], []
+    for end in (-np.inf, np.inf):
+        near.append(np.nextafter(kinks, x.dtype.type(end)))
+        with np.errstate(over="ignore"):  # beside the largest
+            beside.append(short.by_words(name, which, np.nextafter(x, x.dtype.type(end))))
+    left, right = beside
+    here = short.by_words(name, which, x)
+    with np.errstate(all="ignore"):
+        steep = np.abs(right - left) > 1e-3 * np.abs(here)
+        straight = np.abs(right - 2 * here + left) < 0.1 * np.abs(right - left)  # no wave
+    return np.isin(x, np.concatenate(near)) | (steep & straight)
+
+
+def _zeros(name: str, which: Which) -> np.ndarray:
+    """Where a function changes its sign between -10 and 10, not counting 0 itself, to 1e-2."""
+    x = np.arange(-10, 10, 1e-2) + 5e-3
+    y = short.by_words(name, which, x)
+    return x[:-1][(y[:-1] * y[1:] < 0) & (np.abs(x[:-1]) > 2e-2)]
 
 
 def _spread(name: str) -> np.ndarray:
@@ -107,7 +148,8 @@ def _float64(
     side = np.concatenate([np.exp(draw.uniform(-30, 6.7, 130)), draw.uniform(0, 30, 70)])
     kinks = np.array([*rf.get(name).facts.kinks, 0.0])
     around = np.concatenate([np.nextafter(kinks, -np.inf), kinks, np.nextafter(kinks, np.inf)])
-    x = np.unique(np.concatenate([-side, side, around]))
+    near = np.outer(1 + draw.uniform(-0.1, 0.1, 12), _zeros(name, which)).reshape(-1)
+    x = np.unique(np.concatenate([-side, side, around, near]))
     exact = getattr(oracle, which)(name, x)
     for by, compute in contenders:
         floor = 1e-305 if by.startswith("jax") else _FLOAT64_UNDERFLOW

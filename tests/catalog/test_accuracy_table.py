@@ -9,7 +9,7 @@ import entries
 import numpy as np
 import pytest
 from benchmarks import oracle
-from benchmarks.accuracy import page, sweep, table
+from benchmarks.accuracy import page, sample, sweep, table
 from benchmarks.accuracy.reference import BINADE, BLOCK, Reference, floats
 
 import rectifier as rf
@@ -96,3 +96,23 @@ def test_the_tally_sees_one_wrong_input():
     tally.add(x, wrong, true)
     assert tally.worst[0][0] > 0.5
     assert tally.worst[0][1] == x[77]
+
+
+def test_no_framework_is_blamed_where_every_formula_differs():
+    """Beside a kink, and beside a zero where a neighbour of x has another result."""
+    blamed = [r for r in ROWS if not r.ours and r.dtype == "float32" and r.ulps >= 1e5]
+    assert len(blamed) > 10
+    for row in blamed:
+        assert not sample.disputed(row.name, row.which, np.array([row.at], np.float32)).any(), row
+
+
+def test_what_is_disputed_is_a_few_neighbours():
+    above = float(np.nextafter(np.float32(3), np.float32(9)))
+    for name, at, apart in (
+        ("hard_swish", (-3.0, 3.0, above, -1.5000001), (-3.001, -1.501, 2.999)),
+        ("silu", (-1.2784587, -1.2784645), (-1.279, -1.277, -30.0, 30.0)),
+        ("sine", (1.5707964,), (1.57, 1e10)),
+    ):
+        for points, expected in ((at, True), (apart, False)):
+            x = np.array(points, np.float32)
+            assert (sample.disputed(name, "derivative", x) == expected).all(), (name, points)

@@ -39,7 +39,7 @@ from rectifier.study.train.problem import prepare
 ROWS = 40_000
 LEFT_OUT = 2_000
 # Rows of a sample: samples of each population. In rounds, so that an early stop leaves a balance.
-ROUNDS = ({200: 24, 800: 12, 3000: 4}, {200: 60, 800: 40, 3000: 12})
+ROUNDS = ({200: 24, 800: 12, 3000: 4}, {200: 60, 800: 40, 3000: 12}, {3000: 30})
 # celu is elu at its default, gelu_tanh nearly gelu: 20 different ones stay.
 NAMES = ("relu", *(n for n in CANDIDATES if n not in ("relu", "celu", "gelu_tanh")))
 SEEDS, TUNE_SEEDS, LANES = 10, 2, 16

@@ -15,32 +15,30 @@ from pathlib import Path
 
 import altair as alt
 import numpy as np
-from scipy import stats
 
 from rectifier.report.charts import PALETTE, data, styled, to_svg
 from rectifier.study.judge.metrics import METRICS
-from rectifier.study.judge.statistics import FOLDS, Scores, difference_interval, holm
+from rectifier.study.judge.statistics import (
+    DEFAULT_METHOD,
+    FOLDS,
+    Scores,
+    difference_interval,
+    holm,
+)
 from rectifier.study.judge.verdict import decide
 
-INTERVALS = ("t", "nadeau-bengio", "rows", "crossed", "averaged", "crossed + 1/4")
+INTERVALS = ("t", "nadeau-bengio", "rows", "averaged", "crossed", "crossed-corrected")
+JUDGED = ("crossed", "crossed-corrected", "nadeau-bengio")  # whole verdicts
 STATED = [0.05, 0.2, 0.4, 0.6, 0.8, 0.95]  # between them stated chances are counted together
 BINS = {0.5: (0.35, 0.7), 1.0: (0.7, 1.4), 2.0: (1.4, 2.8), 4.0: (2.8, 5.6)}
 
 
 def intervals(scores: Scores, again: Scores, name: str, base: str) -> Iterator[tuple]:
     """low, high, p of every interval of INTERVALS for one pair."""
-    for method in ("t", "nadeau-bengio", "rows", "crossed"):
-        found = difference_interval(scores, name, base, method, row_step=1.0)
+    for method in INTERVALS:
+        of, how = (again, "crossed") if method == "averaged" else (scores, method)
+        found = difference_interval(of, name, base, how, row_step=1.0)
         yield found.low, found.high, found.p_value
-    found = difference_interval(again, name, base, "crossed", row_step=1.0)
-    yield found.low, found.high, found.p_value
-    # the runs' part as Nadeau and Bengio correct it: 1/K + 1/4 instead of 1/K
-    plain = difference_interval(scores, name, base, "crossed", row_step=1.0)
-    wide = plain.std_error**2 + plain.run_variance * scores.seeds / (FOLDS - 1)
-    error = float(np.sqrt(wide))
-    half = float(stats.t.ppf(0.975, plain.df)) * error
-    p_value = float(2 * stats.t.sf(abs(plain.estimate) / error, plain.df)) if error else 1.0
-    yield plain.estimate - half, plain.estimate + half, p_value
 
 
 def unpack(
@@ -167,7 +165,7 @@ def _count_alarms(figures: Figures, rows: int, same: Scores) -> None:
 def _count_verdicts(
     figures: Figures, rows: int, usual: Scores, same: Scores, truth: np.ndarray
 ) -> None:
-    for method in ("crossed", "nadeau-bengio"):
+    for method in JUDGED:
         for kind, scores in (("A/A", same), ("A/B", usual)):
             said = rule(scores, method)
             other = said["recommended"] != scores.activations[0]
@@ -176,7 +174,7 @@ def _count_verdicts(
                 continue
             place = scores.activations.index
             for row in said["table"]:
-                if method == "crossed" and place(row["activation"]):
+                if method == DEFAULT_METHOD and place(row["activation"]):
                     true = truth[place(row["activation"])]
                     figures.bets.append((row["probability_better"], true > 0))
             best = max(said["table"], key=lambda row: row["expected_gain"])

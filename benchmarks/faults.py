@@ -31,8 +31,8 @@ import numpy as np
 
 RESULTS = Path(__file__).parent / "results" / "faults.csv"
 STUDY = (
-    "compare iris --activations relu,tanh,identity,elu --hidden 6 --epochs 100 "
-    "--patience 100 --batch-size 2 --learning-rates 0.003,0.03 --seeds 10 --tune-seeds 3"
+    "compare iris --activations relu,tanh,identity,elu --hidden 6 --epochs 1500 "
+    "--patience 1500 --batch-size 2 --learning-rates 0.003,0.03 --seeds 10 --tune-seeds 3"
 ).split()
 RUNS = 4 * (2 * 3 + 10)
 # Time jumps an hour forth or back at every tenth look, on all clocks a program reads.
@@ -126,11 +126,16 @@ def mounted(folder: Path, options: str) -> Iterator[Path]:
 
 
 def kills(work: Path) -> Iterator[tuple[str, Path]]:
-    """kill -9 at twenty random moments of studies that go on after each."""
+    """kill -9 at twenty random moments of studies that go on after each.
+
+    Five of them at any moment, imports and report included; fifteen while runs are being journaled.
+    """
     rng = np.random.default_rng(0)
     began = time.monotonic()
-    finish(start(work / "timing"))
+    process = start(work / "timing")
+    seen = {len(keys(work / "timing")): time.monotonic() for _ in watching(process)}
     whole = time.monotonic() - began
+    training = max(seen.values()) - seen[min(count for count in seen if count)]
     folder, number = work / "killed-0", 0
     for kill in range(20):
         if (folder / "verdict.json").exists():
@@ -139,10 +144,12 @@ def kills(work: Path) -> Iterator[tuple[str, Path]]:
         before = keys(folder)
         process = start(folder)
         began, after = time.monotonic(), whole * rng.uniform(0.0, 1.05)
-        if kill % 4:  # most of the time is imports and compiling: three in four meet the training
-            while keys(folder) == before and process.poll() is None:
-                time.sleep(0.02)
-            after = time.monotonic() - began + whole * rng.uniform(0.0, 0.3)
+        if kill % 4:
+            for _ in watching(process):
+                if keys(folder) != before:
+                    break
+            share = 1 - len(before) / RUNS  # of the training that is still to come
+            after = time.monotonic() - began + training * share * rng.uniform(0.0, 1.0)
         try:
             process.wait(max(0.0, began + after - time.monotonic()))
         except subprocess.TimeoutExpired:
@@ -151,6 +158,13 @@ def kills(work: Path) -> Iterator[tuple[str, Path]]:
         now = keys(folder)
         assert before <= now, "a finished run was lost"
         yield f"after {after:.1f} s, with {len(before)} to {len(now)} of {RUNS} runs", folder
+
+
+def watching(process: subprocess.Popen) -> Iterator[None]:
+    """Every hundredth of a second until the process ends."""
+    while process.poll() is None:
+        yield
+        time.sleep(0.01)
 
 
 def full_disk(work: Path) -> Iterator[tuple[str, Path]]:

@@ -25,13 +25,14 @@ from scipy.stats import norm
 
 from rectifier.study.judge.evidence import ALPHA
 from rectifier.study.judge.metrics import METRICS
-from rectifier.study.judge.statistics import METHODS, Scores, difference_interval
+from rectifier.study.judge.statistics import DEFAULT_METHOD, METHODS, Scores, difference_interval
 from rectifier.study.judge.verdict import decide
 from rectifier.study.looks import ALPHA_A_LOOK, TIMES, why_stop
 
 LEVEL = 0.90  # accuracy of an activation of quality 0
 FAMILIES = (
     "400 rows 10 seeds",
+    "400 rows 10 seeds overlap 0.2",
     "400 rows 10 seeds overlap 0.5",
     "400 rows 10 seeds much run luck",
     "400 rows 5 seeds",
@@ -40,6 +41,7 @@ FAMILIES = (
 LOOKED_AT = (
     "400 rows 10 seeds",
     "400 rows 10 seeds much run luck",
+    "400 rows 10 seeds much run luck overlap 0.2",
     "400 rows 10 seeds overlap 0.5",
     "178 rows 10 seeds",
 )
@@ -110,7 +112,7 @@ def coverage(world: World, studies: int, rng: np.random.Generator) -> Iterator[t
 
 
 def family(
-    world: World, tau: float, studies: int, rng: np.random.Generator, method: str = "crossed"
+    world: World, tau: float, studies: int, rng: np.random.Generator, method: str
 ) -> Iterator[tuple[str, float]]:
     """Verdicts on a baseline and 20 candidates whose true scores spread by ``tau``."""
     gains_of: dict[str, list[float]] = {"proven": [], "likely": [], "no matter": []}
@@ -232,9 +234,11 @@ def main(arguments: list[str] | None = None) -> None:
     worlds = {
         "178 rows 10 seeds": replace(base, rows=178),
         "400 rows 10 seeds": base,
+        "400 rows 10 seeds overlap 0.2": replace(base, overlap=0.2),
         "400 rows 10 seeds overlap 0.5": replace(base, overlap=0.5),
         "400 rows 10 seeds no run luck": replace(base, run=0.0),
         "400 rows 10 seeds much run luck": replace(base, run=0.2),
+        "400 rows 10 seeds much run luck overlap 0.2": replace(base, run=0.2, overlap=0.2),
         "400 rows 10 seeds much run luck overlap 0.5": replace(base, run=0.2, overlap=0.5),
         "400 rows 3 seeds": replace(base, seeds=3),
         "400 rows 5 seeds": replace(base, seeds=5),
@@ -258,8 +262,8 @@ def main(arguments: list[str] | None = None) -> None:
             (name, tau, method)
             for name in FAMILIES
             for tau in (0.0, 0.005, 0.01, 0.02)
-            for method in ("crossed", "nadeau-bengio")
-            if method == "crossed" or tau in (0.0, 0.01)
+            for method in ("crossed-corrected", "crossed", "nadeau-bengio")
+            if method == DEFAULT_METHOD or tau in (0.0, 0.01)
         ]
         for index, (name, tau, method) in enumerate(settings):
             rng = np.random.default_rng([2, index])

@@ -86,7 +86,9 @@ def compare(
         str | None,
         typer.Option(help="accuracy, balanced_accuracy, log_loss, roc_auc; r2, rmse, mae."),
     ] = None,
-    interval: Annotated[str, typer.Option(help="crossed or nadeau-bengio.")] = "crossed",
+    interval: Annotated[
+        str, typer.Option(help="crossed-corrected, crossed or nadeau-bengio.")
+    ] = "crossed-corrected",
     budget: Annotated[str | None, typer.Option(help="Time it may take: 90s, 5m, 1h.")] = None,
     engine: Annotated[str, typer.Option(help="Where to train: local or ray.")] = "local",
     address: Annotated[

@@ -146,7 +146,7 @@ def make_study(
             "folds": 5,
             "seed": 0,
             "metric": metric,
-            "interval": "crossed",
+            "interval": "crossed-corrected",
             "confidence": 0.95,
             "equivalence": 0.005 * scale,
             "budget_seconds": None,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
+import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import rectifier as rf
 from rectifier import cli
-from rectifier.study.looks import ALPHA_A_LOOK
+from rectifier.study import looks
+from rectifier.study.looks import ALPHA_A_LOOK, why_stop
 
 FEW = {"activations": ("relu", "tanh"), "learning_rates": (0.01,), "seeds": "auto"}
 
@@ -76,6 +80,33 @@ def test_a_budget_ends_it_and_the_same_call_ends_the_same(tmp_path):
     calls = len(train.calls)
     assert seeds_of(rf.compare(train=train, **few)) == seeds_of(study)
     assert len(train.calls) == calls
+
+
+def test_a_budget_that_ends_between_looks(tmp_path, monkeypatch):
+    """Told once, it stays: the same call, on a faster day, ends at the same look."""
+    train = scored(0.0, 0.2)
+    few = {**FEW, "budget": 1000, "out": tmp_path / "s"}
+    with monkeypatch.context() as slow:
+        late = itertools.count(0, 400)  # seconds more at every look at the clock
+        clock = SimpleNamespace(perf_counter=lambda: time.perf_counter() + next(late))
+        slow.setattr(looks, "time", clock)
+        study = rf.compare(train=train, **few)
+    assert seeds_of(study) == (10, "the budget ended at 10 seeds")
+    assert study.verdict["reason"].endswith("; the budget ended at 10 seeds")
+    calls = len(train.calls)
+    assert seeds_of(rf.compare(train=train, **few)) == seeds_of(study)
+    assert len(train.calls) == calls
+
+
+@pytest.mark.parametrize(
+    ("left", "why"), [(0.9, "after 10 seeds the rows are the limit"), (0.5, "")]
+)
+def test_seeds_are_added_while_they_narrow_the_interval(left, why):
+    """A gain too small to be proven is no reason to stop; an interval that stays as wide is."""
+    statistics = {"settled": False, "seeds_to_settle": None, "share_of_error_left": left}
+    verdict = {"settings": {"statistics": statistics}, "data": {"task": "classification"}}
+    assert why_stop(verdict, 10, 80).startswith(why)
+    assert bool(why_stop(verdict, 10, 80)) == bool(why)
 
 
 def test_seeds_are_a_number_or_auto(monkeypatch, capsys):

@@ -17,26 +17,34 @@ from rectifier.study.judge.statistics import (
     Scores,
     detectable_difference,
     difference_interval,
+    error_left,
     holm,
     mean_interval,
     seeds_needed,
 )
 from rectifier.study.judge.variation import variation
 
-METHODS = ("crossed", "nadeau-bengio", "t", "rows")
+METHODS = ("crossed-corrected", "crossed", "nadeau-bengio", "t", "rows")
+# Each in the world it is right for: runs independent, or a fifth of their variance the table's.
+WORLDS_OF = (("crossed", 0.0), ("crossed-corrected", 0.2))
 
 
-def study(rng, level, rows=100, seeds=10, run=0.1, odd=0.3, noise=0.3, hits=False):
-    """Scores with known truth ``level[activation]``: shared rows, odd rows, run luck, noise."""
+def study(rng, level, rows=100, seeds=10, run=0.1, odd=0.3, noise=0.3, hits=False, overlap=0.0):
+    """Scores with known truth ``level[activation]``: shared rows, odd rows, run luck, noise.
+
+    ``overlap`` is the share of the run variance that all runs on the table have in common.
+    """
     count = len(level)
     margin = rng.normal(size=rows) + rng.normal(scale=odd, size=(count, rows)) + level[:, None]
+    if overlap:
+        margin += rng.normal(scale=run * np.sqrt(overlap), size=(count, 1))
     tested, parts = [], []
     for seed in range(seeds):
         if seed % 5 == 0:
             folds = np.array_split(rng.permutation(rows), 5)
         fold = folds[seed % 5]
         part = margin[:, fold] + rng.normal(scale=noise, size=(count, len(fold)))
-        part = part + rng.normal(scale=run, size=(count, 1))
+        part = part + rng.normal(scale=run * np.sqrt(1 - overlap), size=(count, 1))
         tested.append(fold)
         parts.append((part > 0).astype(float) if hits else part)
     return Scores.build([f"f{i}" for i in range(count)], tested, parts, rows)
@@ -48,7 +56,7 @@ def study(rng, level, rows=100, seeds=10, run=0.1, odd=0.3, noise=0.3, hits=Fals
 def test_five_folds_with_run_luck_are_a_t_test_over_folds():
     """With one repetition, rows and excess of runs add up to the variance between folds."""
     scores = study(np.random.default_rng(0), np.zeros(2), rows=2000, seeds=5, run=1.0)
-    crossed = difference_interval(scores, "f1", "f0")
+    crossed = difference_interval(scores, "f1", "f0", "crossed")
     fold = scores.scores[1] - scores.scores[0]
     plain = stats.ttest_1samp(fold, 0.0)
     assert crossed.estimate == pytest.approx(fold.mean())
@@ -65,6 +73,29 @@ def test_nadeau_bengio_by_hand():
     found = difference_interval(scores, "f1", "f0", "nadeau-bengio")
     assert found.std_error == pytest.approx(error)
     assert found.high == pytest.approx(difference.mean() + stats.t.ppf(0.975, 9) * error)
+
+
+def test_the_correction_by_hand():
+    """The runs' part counts 1/K + 1/4 instead of 1/K; estimate and degrees of freedom stay."""
+    scores = study(np.random.default_rng(1), np.array([0.0, 0.1]), run=0.5)
+    plain, corrected = (difference_interval(scores, "f1", "f0", m) for m in METHODS[1::-1])
+    assert corrected.run_variance == pytest.approx(3.5 * plain.run_variance)
+    assert corrected.row_variance == plain.row_variance
+    assert corrected.std_error**2 == pytest.approx(plain.row_variance + 3.5 * plain.run_variance)
+    assert (corrected.df, corrected.estimate) == (plain.df, plain.estimate)
+    assert plain.run_variance > 0
+
+
+def test_luck_of_the_table_is_covered():
+    """A fifth of the run variance common to all runs: "crossed" is too sure, corrected is not."""
+    rng, held = np.random.default_rng(14), dict.fromkeys(METHODS, 0)
+    for _ in range(400):
+        scores = study(rng, np.zeros(2), rows=60, run=1.0, overlap=0.2)
+        for method in METHODS:
+            found = difference_interval(scores, "f1", "f0", method)
+            held[method] += found.low <= 0 <= found.high
+    assert held["crossed-corrected"] >= 0.93 * 400, held
+    assert held["crossed"] < 0.8 * 400, held
 
 
 def test_rows_tested_twice_are_one_row():
@@ -87,6 +118,7 @@ def test_coverage(seeds, hits):
             found = difference_interval(scores, "f1", "f0", method, row_step=float(hits))
             held[method] += found.low <= 0 <= found.high
     assert held["crossed"] >= 0.915 * 400, held
+    assert held["crossed-corrected"] >= held["crossed"]
     assert held["nadeau-bengio"] >= 0.915 * 400, held
     if not hits:
         assert held["rows"] < 0.9 * 400, held  # the test can fail: run luck is there to be missed
@@ -154,18 +186,33 @@ def test_detectable_difference_is_detected():
 def test_seeds_needed_settle_it_unless_the_rows_are_the_limit():
     rng = np.random.default_rng(6)
     lucky = study(rng, np.array([0.0, 0.2]), run=0.5, odd=0.05, rows=400)
-    more = seeds_needed(lucky, "f1", "f0", 0.2)
+    more = seeds_needed(lucky, "f1", "f0", 0.2, method="crossed")
     assert more is not None
+    # What the table gives to all runs at once no seed wears off.
+    assert seeds_needed(lucky, "f1", "f0", 0.2) is None
+    assert seeds_needed(lucky, "f1", "f0", 2.0) <= 5
     assert (more + 10) % 5 == 0
     again = [
         study(rng, np.array([0.0, 0.2]), run=0.5, odd=0.05, rows=400, seeds=10 + more)
         for _ in range(40)
     ]
-    settled = [difference_interval(s, "f1", "f0").p_value < 0.05 for s in again]
+    settled = [difference_interval(s, "f1", "f0", "crossed").p_value < 0.05 for s in again]
     assert np.mean(settled) >= 0.6
     odd = study(rng, np.array([0.0, 0.05]), run=0.05, odd=2.0)
     assert seeds_needed(odd, "f1", "f0", 0.05) is None
     assert seeds_needed(odd, "f1", "f0", 0.0) is None
+
+
+def test_what_seeds_leave_of_the_error():
+    """Forty times the seeds leave of the error what a study of so many has."""
+    rng = np.random.default_rng(15)
+    for method, run in (("crossed", 0.5), ("crossed-corrected", 0.5), ("crossed", 0.0)):
+        few, many = (study(rng, np.zeros(2), rows=300, run=run, seeds=s) for s in (25, 1000))
+        now, then = (difference_interval(s, "f1", "f0", method).std_error for s in (few, many))
+        assert error_left(few, "f1", "f0", method) == pytest.approx(then / now, abs=0.1)
+    assert np.isnan(error_left(study(rng, np.zeros(2), seeds=1), "f1", "f0"))
+    same = Scores.build(["a", "b"], [np.arange(5)] * 2, [np.ones((2, 5))] * 2, 5)
+    assert error_left(same, "b", "a") == 1.0
 
 
 def test_scores_refuse_what_does_not_fit():
@@ -230,13 +277,13 @@ def test_order_constants_and_scale_do_not_matter(world):
 # --- shrinkage --------------------------------------------------------------------------------
 
 
-def shrunken(rng, tau, studies, count=15, **world):
+def shrunken(rng, tau, studies, method, count=15, **world):
     """Of the best by expected gain: what was seen, expected and true; and all chances."""
     seen, expected, true, chance, better = [], [], [], [], []
     for _ in range(studies):
         level = rng.normal(scale=tau, size=count)
         scores = study(rng, level, **world)
-        belief = Family.of(scores).against(0)
+        belief = Family.of(scores, method).against(0)
         best = int(np.argmax(belief.expected_gain[1:])) + 1
         means = scores.scores.mean(axis=1)
         seen.append(means[best] - means[0])
@@ -247,16 +294,19 @@ def shrunken(rng, tau, studies, count=15, **world):
     return tuple(np.array(part) for part in (seen, expected, true, chance, better))
 
 
-def test_the_best_is_not_flattered():
+@pytest.mark.parametrize(("method", "overlap"), WORLDS_OF)
+def test_the_best_is_not_flattered(method, overlap):
     rng = np.random.default_rng(8)
-    for tau, share in ((0.0, 0.15), (0.1, 0.5)):
-        seen, expected, true, _, _ = shrunken(rng, tau, 150)
+    for tau, share in ((0.0, 0.2), (0.1, 0.5)):
+        seen, expected, true, _, _ = shrunken(rng, tau, 150, method, overlap=overlap)
         assert np.mean(seen - true) > 0.03  # the plain difference is, so there is something to mend
         assert abs(np.mean(expected - true)) < share * np.mean(seen - true)
 
 
-def test_chances_come_true():
-    _, _, _, chance, better = shrunken(np.random.default_rng(9), 0.1, 150)
+@pytest.mark.parametrize(("method", "overlap"), WORLDS_OF)
+def test_chances_come_true(method, overlap):
+    rng = np.random.default_rng(9)
+    _, _, _, chance, better = shrunken(rng, 0.1, 150, method, overlap=overlap)
     for low, high in ((0.05, 0.35), (0.35, 0.65), (0.65, 0.95)):
         inside = (chance >= low) & (chance < high)
         assert inside.sum() > 200

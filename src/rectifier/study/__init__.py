@@ -149,7 +149,7 @@ def study(
             {a: catalog.get(a).text for a in settings.activations},
         )
         listener.say("inspecting the table")
-        inspection = inspect(table, seed=settings.seed)
+        inspection = inspect(table, seed=settings.seed, pixels=settings.network == "cnn")
         team = Team(table, settings, journal, listener, build)
         asked = settings
         settings, rows = fit_budget(asked, table.rows, journal, team, listener, began)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 TIMES = (1, 2, 4, 8)  # of the first look's seeds
 ALPHA_A_LOOK = ALPHA / len(TIMES)
+# More seeds are worth their time while they could narrow the interval by a fifth at least.
+LITTLE_LEFT = 0.8
 
 
 def until_settled(
@@ -71,9 +73,10 @@ def why_stop(verdict: dict[str, Any], seeds: int, most: int) -> str:
     needed = statistics["seeds_to_settle"]
     if statistics["settled"]:
         return f"settled with {seeds} seeds"
-    if needed is None and verdict["data"].get("task") == OWN:  # of its rows nothing is known
+    own = verdict["data"].get("task") == OWN  # of its rows nothing is known
+    if needed is None and own:
         return f"after {seeds} seeds it is too close to call: {MOST_SEEDS:,} would not settle it"
-    if needed is None:
+    if needed is None and statistics["share_of_error_left"] > LITTLE_LEFT:
         return f"after {seeds} seeds the rows are the limit: more seeds would not settle it"
     if seeds == most:
         return f"not settled with {seeds} seeds, the most that are tried"

@@ -97,8 +97,11 @@ class Inspection:
         )
 
 
-def inspect(table: Table, *, seed: int = 0) -> Inspection:
-    """Look at a loaded table; ``seed`` settles the trial splits and the samples drawn."""
+def inspect(table: Table, *, seed: int = 0, pixels: bool = False) -> Inspection:
+    """Look at a loaded table; ``seed`` settles the trial splits and the samples drawn.
+
+    ``pixels``: the columns are pictures' pixels, of which none can be left out.
+    """
     rng = np.random.default_rng(seed)
     counts: tuple[int, ...] = ()
     if table.task == "classification":
@@ -106,7 +109,7 @@ def inspect(table: Table, *, seed: int = 0) -> Inspection:
     yardstick = linear_yardstick(table, rng)
     components = sample_rows(table, MOST_ROWS, rng)
     shares = negative_shares(table)
-    findings = find(table, rng)
+    findings = find(table, rng, pixels)
     majority = max(counts) / table.rows if counts else 0.0
     accurate = yardstick is not None and yardstick.metric == "accuracy"
     if yardstick and accurate and yardstick.mean <= majority + yardstick.sd:

@@ -34,11 +34,14 @@ class Finding:
     severity: Literal["note", "warning"]
 
 
-def find(table: Table, rng: np.random.Generator) -> list[Finding]:
-    """All findings, warnings first; ``rng`` draws the trial split and the samples."""
+def find(table: Table, rng: np.random.Generator, pixels: bool = False) -> list[Finding]:
+    """All findings, warnings first; ``rng`` draws the trial split and the samples.
+
+    Of ``pixels`` some are the same in every picture, and that is no finding.
+    """
     findings = [
         *_giveaways(table, rng),
-        *_constant(table),
+        *([] if pixels else _constant(table)),
         *_identifiers(table),
         *_duplicates(table, rng),
         *_missing(table),

@@ -135,7 +135,9 @@ def weigh(
     half = None
     if math.isfinite(detectable):
         middle = names[usual[int(np.argsort(seen, kind="stable")[len(seen) // 2])]]
-        half = seeds_needed(scores, middle, baseline, detectable / 2, others, alpha=alpha)
+        half = seeds_needed(
+            scores, middle, baseline, detectable / 2, others, alpha=alpha, method=method
+        )
     return Evidence(
         scores=scores,
         names=names,

@@ -49,6 +49,7 @@ def judge_own(
     names, seeds = list(settings.activations), range(settings.seeds)
     scores = np.array([[confirmed[name, seed].score for seed in seeds] for name in names])
     # One number a seed and no rows: the "crossed" interval of such scores is the paired t as well.
+    # Whether a seed decides a split is not known: nothing is corrected for shared rows unasked.
     method = "nadeau-bengio" if settings.interval == "nadeau-bengio" else "t"
     verdict = decide(
         Scores.build(

@@ -13,10 +13,11 @@ import numpy as np
 from scipy import linalg, stats
 
 from rectifier.study.judge.statistics import (
-    TEST_TO_TRAIN,
+    DEFAULT_METHOD,
     Scores,
     from_run_mean,
     run_variance,
+    share_of_runs,
     spread,
 )
 
@@ -63,8 +64,8 @@ class Family:
     spread: np.ndarray
 
     @classmethod
-    def of(cls, scores: Scores, method: str = "crossed", row_step: float = 0.0) -> Family:
-        """``method`` ("crossed" or "nadeau-bengio") says how errors of differences are had."""
+    def of(cls, scores: Scores, method: str = DEFAULT_METHOD, row_step: float = 0.0) -> Family:
+        """``method`` (one of statistics.METHODS) says how errors of differences are had."""
         means = scores.scores.mean(axis=1)
         nothing = np.zeros((1, 0))
         if scores.seeds < 2:
@@ -148,19 +149,20 @@ class _Pairs:
         each = spread(scores, np.eye(count))
         runs_apart = [from_run_mean(part) for part in scores.contributions]
         rows, unseen, runs = (np.zeros((count, count)) for _ in range(3))
+        share = float(share_of_runs(method, seeds))
         for one in range(count - 1):
             # One activation against all later ones: memory stays at [activations, rows].
             later = slice(one + 1, None)
             means = each.means[one] - each.means[later]
             if method == "nadeau-bengio":
-                runs[one, later] = means.var(axis=-1, ddof=1) * (1 / seeds + TEST_TO_TRAIN)
+                runs[one, later] = means.var(axis=-1, ddof=1) * share
                 continue
             influence = each.influence[one] - each.influence[later]
             apart = [_squares(part[one] - part[later]) for part in runs_apart]
             within = np.sum(apart, axis=0)
             rows[one, later] = _squares(influence)
             unseen[one, later] = _furthest(influence, row_step) ** 2
-            runs[one, later] = run_variance(means, within, rows[one, later]) / seeds
+            runs[one, later] = run_variance(means, within, rows[one, later]) * share
         return cls(rows + rows.T, unseen + unseen.T, runs + runs.T)
 
     def total(self) -> np.ndarray:

@@ -15,7 +15,9 @@ from scipy import stats
 
 FOLDS = 5  # seed k is fold k % 5 of repetition k // 5
 TEST_TO_TRAIN = 1 / (FOLDS - 1)
-METHODS = ("crossed", "nadeau-bengio", "t", "rows")
+METHODS = ("crossed-corrected", "crossed", "nadeau-bengio", "t", "rows")
+CORRECTED = ("crossed-corrected", "nadeau-bengio")
+DEFAULT_METHOD = METHODS[0]  # which one, and why: the calibration in docs/statistics.md
 MOST_SEEDS = 1000  # "2,000 more seeds" is no advice
 
 
@@ -151,11 +153,21 @@ def run_variance(means: np.ndarray, within: np.ndarray, row_variance: np.ndarray
     return means.var(axis=-1, ddof=1) - explained
 
 
+def share_of_runs(method: str, seeds: np.ndarray | int) -> np.ndarray:
+    """How much of one run's variance is left in the mean of ``seeds`` runs.
+
+    1/K if they were independent. They are not: all folds train on rows of one table. The
+    corrected methods add the ratio of test to training rows (Nadeau and Bengio 2003), which no
+    number of seeds wears off.
+    """
+    return 1 / np.asarray(seeds) + (TEST_TO_TRAIN if method in CORRECTED else 0.0)
+
+
 def difference_interval(
     scores: Scores,
     candidate: str,
     baseline: str,
-    method: str = "crossed",
+    method: str = DEFAULT_METHOD,
     confidence: float = 0.95,
     row_step: float = 0.0,
 ) -> Interval:
@@ -165,9 +177,10 @@ def difference_interval(
         scores: ``scores[activation, seed]`` with contributions.
         candidate, baseline: two of ``scores.activations``.
         method: "crossed" (the rows' variance plus the excess variance of runs, Satterthwaite's
-            degrees of freedom), "nadeau-bengio" (the corrected resampled t with 1/4 test to
-            training rows), "t" (plain t over seeds: too sure) or "rows" (the rows alone: too
-            sure where runs differ).
+            degrees of freedom), "crossed-corrected" (the same with Nadeau and Bengio's 1/4, test
+            to training rows, for what runs on one table share), "nadeau-bengio" (the corrected
+            resampled t), "t" (plain t over seeds: too sure) or "rows" (the rows alone: too sure
+            where runs differ).
         confidence: of the two-sided interval.
         row_step: Metric.row_step; keeps "no row differed" from reading as "no row ever will".
 
@@ -184,7 +197,7 @@ def difference_interval(
 def mean_interval(
     scores: Scores,
     activation: str,
-    method: str = "crossed",
+    method: str = DEFAULT_METHOD,
     confidence: float = 0.95,
     row_step: float = 0.0,
 ) -> Interval:
@@ -207,22 +220,24 @@ def _interval(
     between = float(parts.means.var(ddof=1))
     rows = runs = float("nan")
     if method in ("t", "nadeau-bengio"):
-        share = 1 / seeds + (TEST_TO_TRAIN if method == "nadeau-bengio" else 0.0)
-        variance, df = share * between, float(seeds - 1)
+        variance, df = float(share_of_runs(method, seeds)) * between, float(seeds - 1)
     else:
         rows, df = _row_part(parts.influence, row_step)
         runs, variance = 0.0, rows
-        if method == "crossed":
+        if method != "rows":
             plain = (parts.influence**2).sum(axis=-1)
             excess = float(run_variance(parts.means, parts.within, plain))
-            runs = max(excess, 0.0) / seeds
-            variance = rows + runs
+            excess_of_mean = max(excess, 0.0) / seeds
+            variance = rows + excess_of_mean
             # Satterthwaite for variance = seen + a part known from the rows. Also where the
             # excess is clipped at 0, seeds - 1 is all that is known of it: with two or three
             # seeds intervals are wide, as they should be; with ten it hardly shows.
             seen = (between - min(excess, 0.0)) / seeds
             if variance > 0:
                 df = variance**2 / (seen**2 / (seeds - 1) + (variance - seen) ** 2 / df)
+            # The correction is a factor, not something measured: it leaves the degrees of freedom.
+            runs = excess_of_mean * seeds * float(share_of_runs(method, seeds))
+            variance = rows + runs
     return _t_interval(estimate, variance, df, confidence, rows, runs)
 
 
@@ -289,35 +304,61 @@ def seeds_needed(
     comparisons: int = 1,
     power: float = 0.8,
     alpha: float = 0.05,
+    method: str = DEFAULT_METHOD,
 ) -> int | None:
     """How many more seeds would prove a true difference of ``gain``; None if no number would.
 
     More seeds wear down the luck of runs and what rows owe to single models, not what the rows
-    themselves owe to having been drawn: where that alone is too large, the rows are the limit.
+    themselves owe to having been drawn, nor what all runs owe to having been trained on them
+    (share_of_runs): where that alone is too large, the rows are the limit.
     Rows tested only once cannot part the two, and all their variance then counts as the rows'.
     Whole repetitions of the five folds, at most 1,000 seeds in all.
     """
-    if scores.seeds < 2 or gain == 0:
+    seeds = scores.seeds
+    if seeds < 2 or gain == 0:
         return None
+    more = np.arange(-(-(seeds + 1) // FOLDS) * FOLDS, MOST_SEEDS + 1, FOLDS)
+    reach = stats.t.ppf(1 - alpha / (2 * max(comparisons, 1)), more - 1)
+    reach = reach + stats.t.ppf(power, more - 1)
+    variance = _foreseen_variance(scores, candidate, baseline, more, method)
+    enough = np.flatnonzero(reach * np.sqrt(variance) <= abs(gain))
+    return int(more[enough[0]] - seeds) if len(enough) else None
+
+
+def error_left(
+    scores: Scores, candidate: str, baseline: str, method: str = DEFAULT_METHOD
+) -> float:
+    """The share of a difference's standard error that would be left with 1,000 seeds.
+
+    Near 1 the rows are the limit; near 0 it is the runs' luck, which seeds wear off. NaN with a
+    single seed.
+    """
+    if scores.seeds < 2:
+        return float("nan")
+    seeds = np.array([scores.seeds, MOST_SEEDS])
+    now, then = _foreseen_variance(scores, candidate, baseline, seeds, method)
+    return float(np.sqrt(then / now)) if now > 0 else 1.0
+
+
+def _foreseen_variance(
+    scores: Scores, candidate: str, baseline: str, seeds: np.ndarray, method: str
+) -> np.ndarray:
+    """The variance of the difference that a study of ``seeds[...]`` seeds would have."""
     weights = np.zeros(len(scores.activations))
     weights[scores.index(candidate)] += 1.0
     weights[scores.index(baseline)] -= 1.0
-    parts, seeds = spread(scores, weights), scores.seeds
+    parts = spread(scores, weights)
     sizes = np.array([len(rows) for rows in scores.rows])
     row_variance = (parts.influence**2).sum(axis=-1)
     run = max(float(run_variance(parts.means, parts.within, row_variance)), 0.0)
-    single = float(parts.within / seeds * sizes.mean())  # of one row in one run
+    single = float(parts.within / scores.seeds * sizes.mean())  # of one row in one run
     tested = parts.influence.shape[-1]
     repeats = sizes.sum() / tested
     noise = 0.0
     if repeats > 1:
         noise = (single - float(row_variance) * tested) / (1 - 1 / repeats)
         noise = min(max(noise, 0.0), single)
-    more = np.arange(-(-(seeds + 1) // FOLDS) * FOLDS, MOST_SEEDS + 1, FOLDS)
-    share = np.minimum(1.0, more / FOLDS)
+    share = np.minimum(1.0, seeds / FOLDS)
     variance = (single - noise) / (scores.table_rows * share)
-    variance = variance + noise * FOLDS / (scores.table_rows * more) + run / more
-    reach = stats.t.ppf(1 - alpha / (2 * max(comparisons, 1)), more - 1)
-    reach = reach + stats.t.ppf(power, more - 1)
-    enough = np.flatnonzero(reach * np.sqrt(variance) <= abs(gain))
-    return int(more[enough[0]] - seeds) if len(enough) else None
+    variance = variance + noise * FOLDS / (scores.table_rows * seeds)
+    return variance + run * share_of_runs(method, seeds)

@@ -20,7 +20,13 @@ import numpy as np
 
 from rectifier.study.judge.evidence import LIKELY, Evidence, weigh
 from rectifier.study.judge.metrics import Metric, format_difference, format_value
-from rectifier.study.judge.statistics import Interval, Scores, seeds_needed
+from rectifier.study.judge.statistics import (
+    DEFAULT_METHOD,
+    Interval,
+    Scores,
+    error_left,
+    seeds_needed,
+)
 
 LINEAR = "identity"  # a network of these is a linear model
 
@@ -71,7 +77,7 @@ def decide(
     data: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
     cost: Mapping[str, float] | None = None,
-    method: str = "crossed",
+    method: str = DEFAULT_METHOD,
     confidence: float = 0.95,
     linear: bool = True,
 ) -> dict[str, Any]:
@@ -86,7 +92,7 @@ def decide(
         data, settings: passed through; ``settings["statistics"]`` is added.
         cost: by activation, smaller is plainer and cheaper; decides among equals. Names not in
             it come last, in alphabetical order.
-        method, confidence: of the intervals; "crossed" or "nadeau-bengio". What is proven is so
+        method, confidence: of the intervals; one of statistics.METHODS. What is proven is so
             at the level 1 - confidence, over the family.
         linear: a network with ``identity`` is a linear model, so the verdict may say so.
 
@@ -111,6 +117,7 @@ def decide(
         "seeds_needed": ruling.seeds_needed,
         "settled": ruling.settled,
         "seeds_to_settle": None if ruling.settled else ruling.seeds_to_settle,
+        "share_of_error_left": ruling.error_left,
         "spread_of_true_means": evidence.belief.tau,
     }
     verdict: dict[str, Any] = _jsonable(
@@ -142,6 +149,7 @@ class _Ruling:
     seeds_needed: int | None = None
     settled: bool = True  # more seeds would not change what is said
     seeds_to_settle: int | None = None  # or to see half as much; None where no number would
+    error_left: float | None = None  # see statistics.error_left, of the one in question
 
 
 def _rule(e: Evidence) -> _Ruling:
@@ -198,6 +206,8 @@ def _bet(e: Evidence, pool: list[int]) -> _Ruling:
     chosen = e.plainest(e.as_good_as(e.best(pool), pool))
     tied, linear = _ties(e, chosen)
     name, base, gain = e.names[chosen], e.names[e.base], float(e.gain[chosen])
+    if base not in tied:  # told apart in the chosen one's family of tests, but not in its own
+        tied = [e.names[i] for i in e.ranked([e.base, *map(e.names.index, tied)])]
     more = _seeds_needed(e, chosen, gain)
     reason = (
         f"best bet: {name}, {_percent(e.belief.probability_better[chosen])} likely to beat {base} "
@@ -210,12 +220,16 @@ def _bet(e: Evidence, pool: list[int]) -> _Ruling:
     )
     if name != LINEAR:  # one recommendation is enough
         linear = ""
-    return _Ruling(name, "likely", reason + linear, tied, more, False, more)
+    return _Ruling(name, "likely", reason + linear, tied, more, False, more, _error_left(e, chosen))
 
 
 def _seeds_needed(e: Evidence, index: int, gain: float) -> int | None:
     name, base, others = e.names[index], e.names[e.base], len(e.names) - 1
-    return seeds_needed(e.scores, name, base, gain, others, alpha=e.alpha)
+    return seeds_needed(e.scores, name, base, gain, others, alpha=e.alpha, method=e.method)
+
+
+def _error_left(e: Evidence, index: int) -> float:
+    return error_left(e.scores, e.names[index], e.names[e.base], e.method)
 
 
 def _replace_dead(e: Evidence) -> _Ruling:
@@ -261,7 +275,8 @@ def _keep(e: Evidence) -> _Ruling:
         whom = f"{e.names[nearest]} was not" if one else f"none of the {len(rivals)} others was"
         told = f"{whom} found to beat it by {_points(e, e.margin)} or more"
     reason = f"keep {base}: {told}; {_sight(e)}"
-    return _Ruling(base, "no matter", reason + linear, tied, None, False, e.half)
+    left = _error_left(e, nearest)
+    return _Ruling(base, "no matter", reason + linear, tied, None, False, e.half, left)
 
 
 def _sight(e: Evidence) -> str:

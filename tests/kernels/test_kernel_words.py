@@ -140,3 +140,35 @@ def test_a_formula_cannot_branch_on_its_argument():
 
     with pytest.raises(TypeError, match="use where"):
         on_llvm.written(rule, 0, "long")
+
+
+def in_float32(text: str) -> bool:
+    code = compile(f"lambda x: {text}", "rule", "eval").co_consts[0]
+    named = {name: getattr(words, name) for name in code.co_names}
+    rule = types.FunctionType(code, {"__builtins__": {}, **named}, "rule")
+    return on_llvm.written_in_float32(rule, 0) is not None
+
+
+def test_float32_does_where_nothing_is_rounded():
+    for text in ("x", "-x", "where(x > 0.5, x, 0.25)", "maximum(x, 0) - 0.0", "product(x, 0.0)"):
+        assert in_float32(text), text
+    # of which float64, rounded once, makes something else
+    for text in ("x + 1", "x * 3", "x * x", "x / 2", "x**2", "where(x > 0.1, x, 0.0)", "sqrt(x)"):
+        assert not in_float32(text), text
+    for text in ("exp(x)", "sigmoid(x)", "log(x)", "sin(x)", "tanh(x)", "product(x, x)", "1e300"):
+        assert not in_float32(text), text
+
+
+@pytest.mark.parametrize(
+    "gate", ["sigmoid(y)", "sigmoid(-y)", "normal_cdf(y)", "exp(-absolute(y))"]
+)
+def test_short_products_with_what_is_finite_lose_no_zero(gate):
+    code = compile(f"lambda x, y: product(x, {gate})", "rule", "eval").co_consts[0]
+    named = {name: getattr(words, name) for name in code.co_names}
+    rule = types.FunctionType(code, {"__builtins__": {}, **named}, "rule")
+    x = ENDS.astype(np.float32)
+    for y in (np.inf, -np.inf, np.nan, 800.0, -800.0, 1.0, 0.0):
+        with np.errstate(all="ignore"):
+            want = speak(rule, on_numpy.vocabulary())(x.astype(np.float64), np.full(x.size, y))
+            want = want.astype(np.float32)
+        np.testing.assert_array_max_ulp(run(rule, x, "short", y), want, 1)

@@ -10,6 +10,7 @@ from rectifier.ops.words import (
     exp,
     inf,
     log,
+    minimum,
     normal_cdf,
     normal_density,
     ones_like,
@@ -159,11 +160,10 @@ def _minus_size(x: Any) -> Any:
 
 
 def _mish_value(x: Any) -> Any:
-    # tanh(log(1 + e^x)) = n / (n + 2) with n = e^x (e^x + 2); written with e^-|x|, no overflow
-    t = exp(_minus_size(x))
-    left = t * (t + 2)
-    gate = where(x > 0, (1 + 2 * t) / (1 + 2 * t + 2 * t * t), left / (left + 2))
-    return product(x, gate)
+    # tanh(log(1 + e^x)) = n / (n + 2) with n = e^x (e^x + 2); it is 1 long before x is 20
+    growth = exp(minimum(x, 20.0))
+    n = growth * (growth + 2)
+    return product(x, n / (n + 2))
 
 
 def _mish_derivative(x: Any) -> Any:

@@ -1,7 +1,7 @@
 """The loops around a rule, as text that LLVM reads: for f, for ``grad * f``, for f and its slope.
 
 All take any rule, in any number of parameters, on float32 or float64. A float32 is widened when
-it is read and rounded once when it is written.
+it is read and rounded once when it is written, but for rules that give the same without.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ attributes #1 = { nounwind noinline "prefer-vector-width"="512" }
 !3 = !{!"llvm.loop.vectorize.enable", i1 true}
 """
 # A variable of the outside world, as far as the compiler knows; see Elementary.where.
-_READ_ZERO = "%zero = load double, ptr @zero"
+_READ_ZERO = "%zero = load {}, ptr @zero"
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,13 @@ def source(
     ``shape.paired``, a second target for ``slope`` follows the first; what the two functions
     have in common (exp, mostly) is computed once.
     """
-    from rectifier.ops.on_llvm import written
+    from rectifier.ops.on_llvm import written, written_in_float32
 
     given = shape.constants or shape.parameters
+    if shape.dtype == "float32" and not shape.chained and not shape.paired:
+        narrow = written_in_float32(function, given)
+        if narrow is not None:
+            return narrow + _loop("fast", "f", shape, "float") + _blocks(shape, False) + _TAIL
     text, split = written(function, given, shape.digits, slope if shape.paired else None)
     text += _loop("fast", "f", shape) + _blocks(shape, split)
     if split:
@@ -81,27 +85,32 @@ def source(
 
 
 class _Text:
-    """Pieces that the loops have in common."""
+    """Pieces that the loops have in common.
 
-    def __init__(self, shape: Shape) -> None:
+    Args:
+        inner: the type of what is computed with, "float" or "double".
+    """
+
+    def __init__(self, shape: Shape, inner: str = "double") -> None:
         self.kind = "float" if shape.dtype == "float32" else "double"
+        self.inner = inner
         self.numbers = "".join(f", double %p{i}" for i in range(shape.parameters))
         self.pointers = ", ".join(f"ptr %{a}" for a in shape.arrays)
 
     def read(self, array: str) -> str:
-        """Element i of an array as ``%array.i``, a double."""
-        raw = f"%{array}.i" if self.kind == "double" else f"%raw.{array}"
+        """Element i of an array as ``%array.i``, of the inner type."""
+        raw = f"%{array}.i" if self.kind == self.inner else f"%raw.{array}"
         lines = f"""
   %at.{array} = getelementptr inbounds {self.kind}, ptr %{array}, i64 %i
   {raw} = load {self.kind}, ptr %at.{array}, !llvm.access.group !0"""
-        if self.kind == "float":
+        if self.kind != self.inner:
             lines += f"\n  %{array}.i = fpext float {raw} to double"
         return lines
 
     def write(self, value: str, target: str = "target") -> str:
-        """The double ``value`` into element i of a target."""
+        """``value``, of the inner type, into element i of a target."""
         lines, result = "", value
-        if self.kind == "float":
+        if self.kind != self.inner:
             result = f"%rounded.{target}"
             lines = f"\n  {result} = fptrunc double {value} to float"
         return f"""{lines}
@@ -109,20 +118,20 @@ class _Text:
   store {self.kind} {result}, ptr %at.{target}, !llvm.access.group !0"""
 
 
-def _loop(name: str, rule: str, shape: Shape) -> str:
-    text = _Text(shape)
-    body = text.read("source")
-    body += f"\n  %y = call double @{rule}(double %source.i{text.numbers}, double %zero)"
+def _loop(name: str, rule: str, shape: Shape, inner: str = "double") -> str:
+    text = _Text(shape, inner)
+    given = f"({inner} %source.i{text.numbers}, {inner} %zero)"
+    body = text.read("source") + f"\n  %y = call {inner} @{rule}{given}"
     if shape.chained:
         body += text.read("grad") + "\n  %z = fmul double %grad.i, %y"
     body += text.write("%z" if shape.chained else "%y")
     if shape.paired:
-        body += f"\n  %s = call double @{rule}.slope(double %source.i{text.numbers}, double %zero)"
+        body += f"\n  %s = call {inner} @{rule}.slope{given}"
         body += text.write("%s", "target.slope")
     return f"""
 define internal void @{name}({text.pointers}, i64 %count{text.numbers}) #1 {{
 entry:
-  {_READ_ZERO}
+  {_READ_ZERO.format(inner)}
   br label %loop
 loop:
   %i = phi i64 [0, %entry], [%next, %loop]{body}
@@ -141,7 +150,7 @@ def _trial(shape: Shape) -> str:
     return f"""
 define internal i1 @all_near(ptr %source, i64 %count{text.numbers}) #1 {{
 entry:
-  {_READ_ZERO}
+  {_READ_ZERO.format("double")}
   br label %loop
 loop:
   %i = phi i64 [0, %entry], [%next, %loop]

@@ -9,6 +9,7 @@ Every step leans on fused multiply-adds, which round once: ``x - k·log(2)`` is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,30 +33,35 @@ _ROOT_HALF_BITS = 0x3FE6A09E667F3BCD
 _HALF_PI = (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591833e-33)
 # Up to here three steps of k·π/2 leave the remainder exact; libm does what lies beyond.
 _PHASE = 1e9
+# The first gives the exponent 0, which stands for zero, the second 2047, which is infinity.
+_SHORT_ENDS = -709.2, 710.0
+_LARGEST = 709.0  # whose exponential is finite
 
 
 class Elementary:
     """The words of :mod:`rectifier.ops.words` that are single functions of one number."""
 
-    def __init__(self, number: Number, zero: Number, digits: str, everywhere: bool = False) -> None:
+    def __init__(self, number: Number, zero: Number, long: bool, everywhere: bool = False) -> None:
         """
         Args:
             number: any, for its builder.
             zero: 0.0, which the compiler must not know to be 0.0; see :meth:`where`.
-            digits: "short" or "long".
+            long: whether float64 has to come out right, rather than float32.
             everywhere: with the slow ways for arguments that the fast ones cannot take.
         """
         self._any = number
         self._zero = zero
-        self._long = digits == "long"
+        self._long = long
         self._everywhere = everywhere
-        self._sigmoids: dict[ir.Value, tuple[Number, Number]] = {}
+        self._sigmoids: dict[ir.Value, Number] = {}  # 1 - s, by the argument of s
         self.near: list[Truth] = []  # where the fast ways hold
 
     # -- primitives ---------------------------------------------------------------------------
 
     def number(self, x: Any) -> Number:
-        return x if isinstance(x, Number) else self._any.new(self._any.of(x))
+        if isinstance(x, Number):
+            return x
+        return self._any.new(self._any.of(x)).within(float(x), float(x))
 
     def where(self, condition: Truth | bool, x: Any, y: Any) -> Number:
         x, y = self.number(x), self.number(y)
@@ -70,7 +76,8 @@ class Elementary:
         constant = x.value.constant if isinstance(x.value, ir.Constant) else None
         first = self._zero if constant == 0 else x
         builder = self._any.builder
-        return self._any.new(builder.select(condition.value, first.value, y.value))
+        chosen = self._any.new(builder.select(condition.value, first.value, y.value))
+        return chosen.within(min(x.low, y.low), max(x.high, y.high))
 
     def absolute(self, x: Any) -> Number:
         return abs(self.number(x))
@@ -80,8 +87,7 @@ class Elementary:
 
     def fused(self, x: Any, y: Any, z: Any) -> Number:
         """x·y + z, rounded once."""
-        a = self._any
-        return a.new(a.builder.fma(a.of(x), a.of(y), a.of(z)))
+        return self._any.fused(x, y, z)
 
     def with_sign(self, size: Any, sign: Any) -> Number:
         """The size of one number, the sign of another."""
@@ -105,8 +111,12 @@ class Elementary:
 
     def _clamped(self, x: Number, low: float, high: float) -> Number:
         """``x`` within [low, high]; NaN stays."""
-        x = self.where(x < low, low, x)
-        return self.where(x > high, high, x)
+        least, most = max(x.low, low), min(x.high, high)
+        if x.low < low:
+            x = self.where(x < low, low, x)
+        if x.high > high:
+            x = self.where(x > high, high, x)
+        return x if (x.low, x.high) == (least, most) else self._any.new(x.value).within(least, most)
 
     # -- exponentials -------------------------------------------------------------------------
 
@@ -123,14 +133,18 @@ class Elementary:
         """e^(x + tail), for a tail that is small beside x's ulp."""
         x = self.number(x)
         result = self._exp_long(x, tail) if self._long else self._exp_short(x)
-        result.positive = True
-        result.unit = x.opposite is not None and x.opposite.positive
-        return result
+        return result.within(0.0, math.exp(x.high) if x.high < _LARGEST else _INFINITY)
 
     def _exp_short(self, x: Number) -> Number:
-        # -709 gives the exponent 0, which stands for zero, 710 gives 2047, which is infinity
-        k, r = self._reduced(self._clamped(x, -709.0, 710.0), _BIAS)
+        k, r = self._reduced(self._clamped(x, *_SHORT_ENDS), _BIAS)
         return self.polynomial(coefficients.EXP, r) * (k << _MANTISSA).number()
+
+    def _exp_ratio(self, x: Number) -> tuple[Number, Number, Number]:
+        """2^k, n and d with e^x = 2^k n / d, for those who divide anyway: n and d take half the
+        steps of the polynomial. n / d = (c + r) / (c - r) with c = r coth(r / 2), which is even."""
+        k, r = self._reduced(self._clamped(x, *_SHORT_ENDS), _BIAS)
+        c = self.polynomial(coefficients.EXP_RATIO, r * r)
+        return (k << _MANTISSA).number(), c + r, c - r
 
     def _exp_long(self, x: Number, tail: Any) -> Number:
         k, r = self._reduced(self._clamped(x, -746.0, 710.0), 2048)
@@ -161,13 +175,12 @@ class Elementary:
             decay = self.exp(-abs(x))
             return self.where(x < 0, decay, 1.0) / (1.0 + decay)
         if x.opposite is not None and x.opposite.value in self._sigmoids:
-            # 1 - s without cancellation, where s and exp(-x) are at hand
-            growth, other = self._sigmoids[x.opposite.value]
-            return self.where(x > 0, 1.0 - other, growth * other)
-        growth = self.exp(-x)  # infinity gives 0
-        result = 1.0 / (1.0 + growth)
-        self._sigmoids[x.value] = growth, result
-        return result
+            return self._sigmoids[x.opposite.value]
+        power, above, below = self._exp_ratio(-x)
+        total = self.fused(power, above, below)  # infinity gives 0
+        opposite = self.where(x < -50.0, 1.0, power * above / total)  # infinities make no quotient
+        self._sigmoids[x.value] = opposite.within(0.0, 1.0)
+        return (below / total).within(0.0, 1.0)
 
     def tanh(self, x: Any) -> Number:
         x = self.number(x)
@@ -215,7 +228,7 @@ class Elementary:
 
     def log1p(self, x: Any) -> Number:
         x = self.number(x)
-        if x.unit and not self._long:
+        if x.low >= 0 and x.high <= 1 and not self._long:
             s = x / (2.0 + x)
             return s * self.polynomial(coefficients.LOG1P_OF_UNIT, s * s)
         u = x + 1.0
@@ -231,7 +244,7 @@ class Elementary:
         f = self.fused(lost, scale, f)
         result = self.with_sign(self._log_of_product(k, f), x)  # for -0.0
         result = self.where(x < _INFINITY, result, x)
-        if x.positive:
+        if x.low >= 0:
             return result
         return self.where(x <= -1.0, self.where(x == -1.0, -_INFINITY, _NAN), result)
 

@@ -10,6 +10,7 @@ from rectifier.ops.llvm_number import Number
 
 _ROOT_HALF = 0.7071067811865476
 _ROOT_TWO = 1.4142135623730951
+_FAR = 37.66  # whose bell is the first that is 0, see elementary._SHORT_ENDS
 _POLE, _AFFINE = 5.0, 49 / 39  # see coefficients.NORMAL_TAIL
 
 
@@ -26,19 +27,27 @@ class Gaussian(Elementary):
         tail = self.where(square < 1e4, -half * rounded_off, 0.0)
         return self.exp(-half * square, tail)
 
+    def _tail(self, x: Number) -> Number:
+        """P(z > x) of a standard normal z, for x >= 0, at most 40 (long) or _FAR."""
+        if self._long:
+            return self._bell(x, 0.5) * self._scaled_tail(x)
+        # two ratios, one division
+        power, above, below = self._exp_ratio(-0.5 * (x * x))
+        above = above * self.polynomial(coefficients.NORMAL_TAIL_ABOVE, x)
+        below = below * self.polynomial(coefficients.NORMAL_TAIL_BELOW, x)
+        return power * above / below
+
     def _scaled_tail(self, x: Number) -> Number:
-        """exp(x²/2) P(z > x) of a standard normal z, for 0 <= x <= 40; later it is 0 anyway."""
-        if not self._long:
-            above = self.polynomial(coefficients.NORMAL_TAIL_ABOVE, x)
-            return above / self.polynomial(coefficients.NORMAL_TAIL_BELOW, x)
+        """exp(x²/2) P(z > x), for 0 <= x <= 40; later it is 0 anyway."""
         w = 1.0 / (x + _POLE)
         v = self.fused(x, _AFFINE, -_POLE) * w
         return w * self.polynomial(coefficients.NORMAL_TAIL, v)
 
     def _erfc_of_size(self, x: Number) -> Number:
-        size = abs(x)
-        size = self.where(size > 28.0, 28.0, size)  # where erfc is 0
-        return self._bell(size, 1.0) * (2.0 * self._scaled_tail(_ROOT_TWO * size))
+        if self._long:
+            size = self._clamped(abs(x), 0.0, 28.0)  # where erfc is 0
+            return self._bell(size, 1.0) * (2.0 * self._scaled_tail(_ROOT_TWO * size))
+        return 2.0 * self._tail(self._clamped(_ROOT_TWO * abs(x), 0.0, _FAR))
 
     def erf(self, x: Any) -> Number:
         x = self.number(x)
@@ -58,12 +67,10 @@ class Gaussian(Elementary):
 
     def normal_cdf(self, x: Any) -> Number:
         x = self.number(x)
-        size = abs(x)
-        size = self.where(size > 40.0, 40.0, size)  # where the tail is 0
-        tail = self._bell(size, 0.5) * self._scaled_tail(size)
+        tail = self._tail(self._clamped(abs(x), 0.0, 40.0 if self._long else _FAR))
         area = self.where(x < 0, tail, 1.0 - tail)
         if not self._long:
-            return area
+            return area.within(0.0, 1.0)
         u = _ROOT_HALF * x
         centre = self.fused(0.5 * u, self._fit(coefficients.ERF, u * u), 0.5)
         return self.where(abs(x) < 1.0, centre, area)

@@ -6,16 +6,28 @@ its rounding would drop.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 
 from rectifier.ops.gaussian import Gaussian
-from rectifier.ops.llvm_number import DOUBLE, SIGN, TRUTH, Number, ShortNumber, Truth
+from rectifier.ops.llvm_number import (
+    DOUBLE,
+    SIGN,
+    TRUTH,
+    FloatNumber,
+    Inexact,
+    Number,
+    ShortNumber,
+    Truth,
+)
 from rectifier.ops.rule import speak
 
 NAME = "llvm"
+_INFINITY = float("inf")
+_BEYOND = 2.0**512  # in place of infinity, where float32 comes out in the end
 
 
 class Words(Gaussian):
@@ -45,10 +57,26 @@ class Words(Gaussian):
             first = x.compare(sign, y) | self.isnan(x)
         else:  # at most one of them is NaN, and one comparison will do
             first = self.number(x).compare(sign, y, unordered=isinstance(x, Number))
-        return self.where(first, x, y)
+        chosen, (x, y) = self.where(first, x, y), (self.number(x), self.number(y))
+        extreme = max if sign == ">" else min
+        return chosen.within(extreme(x.low, y.low), extreme(x.high, y.high))
 
     def product(self, x: Any, y: Any) -> Number:
         x, y = self.number(x), self.number(y)
+        for one, other in ((x, y), (y, x)):
+            if isinstance(one.value, ir.Constant):
+                if 0 < abs(one.value.constant) < _INFINITY:
+                    return other * one  # a zero would be lost only at 0 or infinity
+                if one.value.constant == 0:
+                    zero = self.with_sign(0.0, other)
+                    negative = math.copysign(1.0, one.value.constant) < 0
+                    return self.where(self.isnan(other), other, -zero if negative else zero)
+        if not self._long:
+            for one, other in ((x, y), (y, x)):
+                if one.low > -_INFINITY and one.high < _INFINITY:
+                    # Finite, so that only an infinity can lose it. What takes its place is beyond
+                    # float32 even after many a factor, and so is what becomes of it.
+                    return self._clamped(other, -_BEYOND, _BEYOND) * one
         result = x * y
         # Only 0 * inf is lost; what remains of it is a zero with the product's sign.
         lost = self.isnan(result) & x.compare("ord", y)
@@ -99,20 +127,42 @@ def written(
         TypeError: the function uses a word that is not said of single numbers.
     """
     module = ir.Module("rule")
+    kind = ShortNumber if digits == "short" else Number
     functions = [function] if slope is None else [function, slope]
     names = ["", ".slope"][: len(functions)]
     near = [
-        bool(_define(module, f"f{name}", [one], parameters, digits, False).near)
+        bool(_define(module, f"f{name}", [one], parameters, kind, False).near)
         for name, one in zip(names, functions, strict=True)
     ]
     if any(near):
         for name, one in zip(names, functions, strict=True):
-            _define(module, f"anywhere{name}", [one], parameters, digits, True)
-        _define(module, "near", functions, parameters, digits, False)
+            _define(module, f"anywhere{name}", [one], parameters, kind, True)
+        _define(module, "near", functions, parameters, kind, False)
+    return _text(module), any(near)
+
+
+def written_in_float32(
+    function: Callable[..., Any], parameters: int | tuple[float, ...]
+) -> str | None:
+    """Like :func:`written`, ``float @f(float x, float zero)``; None where float64 may give another
+    result, or has to be told the parameters."""
+    module = ir.Module("rule")
+    if isinstance(parameters, int) and parameters:
+        return None
+    try:
+        _define(module, "f", [function], parameters, FloatNumber, False)
+    except Inexact:
+        return None
+    return _text(module)
+
+
+def _text(module: ir.Module) -> str:
     # The module's head names no machine; the compiler sets it.
     lines = [line for line in str(module).splitlines() if not line.startswith(("target", ";"))]
-    text = "\n".join(lines).replace("define double", "define internal double")
-    return text.replace("define i1", "define internal i1"), any(near)
+    text = "\n".join(lines)
+    for kind in ("double", "float", "i1"):
+        text = text.replace(f"define {kind}", f"define internal {kind}")
+    return text
 
 
 def _define(
@@ -120,21 +170,21 @@ def _define(
     name: str,
     functions: list[Callable[..., Any]],
     parameters: int | tuple[float, ...],
-    digits: str,
+    kind: type[Number],
     everywhere: bool,
 ) -> Words:
     count = parameters if isinstance(parameters, int) else 0
-    kind = ir.FunctionType(TRUTH if name == "near" else DOUBLE, [DOUBLE] * (2 + count))
-    defined = ir.Function(module, kind, name)
+    result = TRUTH if name == "near" else kind.KIND
+    signature = ir.FunctionType(result, [kind.KIND, *[DOUBLE] * count, kind.KIND])
+    defined = ir.Function(module, signature, name)
     defined.attributes.add("alwaysinline")
     builder = ir.IRBuilder(defined.append_basic_block())
-    kind_of_number = ShortNumber if digits == "short" else Number
-    x, *values, zero = (kind_of_number(builder, argument) for argument in defined.args)
+    x, *values, zero = (kind(builder, argument) for argument in defined.args)
     if not isinstance(parameters, int):
-        values = [kind_of_number(builder, ir.Constant(DOUBLE, float(p))) for p in parameters]
+        values = [x.new(x.of(p)) for p in parameters]
     for value in values:
         value.fixed = True
-    words = Words(x, zero, digits, everywhere)
+    words = Words(x, zero, kind is Number, everywhere)
     vocabulary = {word: getattr(words, word) for word in SAID}
     results = [words.number(speak(one, vocabulary)(x, *values)) for one in functions]
     if name == "near":
@@ -147,4 +197,4 @@ def _define(
     return words
 
 
-__all__ = ["NAME", "SAID", "Words", "written"]
+__all__ = ["NAME", "SAID", "Words", "written", "written_in_float32"]

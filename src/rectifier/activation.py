@@ -48,6 +48,8 @@ class Activation:
             output, which the next layer keeps anyway, rather than the input.
         slopes: of one made of straight lines, its slopes as a function of the parameters; see
             ``rectifier.ops.rule``. Two bits then tell what the gradient is.
+        cancels: its value is zero somewhere as a difference of terms that are not, of which all
+            digits are needed; see ``rectifier.ops.rule``.
         peers: what the frameworks call it.
         paper: where it comes from.
         rules: for code that depends on the parameters' values beyond its arguments: makes the
@@ -74,6 +76,7 @@ class Activation:
         gate_derivative: Callable[..., Any] | None = None,
         from_output: Callable[..., Any] | None = None,
         slopes: Callable[..., tuple[float, ...]] | None = None,
+        cancels: bool = False,
         peers: tuple[Peer, ...] = (),
         rules: Callable[..., Rule] | None = None,
         constants: Mapping[str, str] = MappingProxyType({}),
@@ -94,7 +97,7 @@ class Activation:
         else:
             partials = tuple(p.derivative for p in parameters)
             partials = partials if any(partials) else ()
-            self.rule = Rule(value, derivative, kind, partials, from_output, slopes)
+            self.rule = Rule(value, derivative, kind, partials, from_output, slopes, cancels)
         self._formula = formula
         self._facts = facts
         self._rules = rules

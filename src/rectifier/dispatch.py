@@ -226,12 +226,13 @@ def kernel_for(
 def _digits(rule: Rule, function: Callable[..., Any], dtype: str) -> str:
     """Whether what float32 cannot show may go at the start.
 
-    The catalogue's values lose no digits on their way. Derivatives do where they are zero: the
-    float32 next to gelu's turning point has a slope of 2e-8, a difference of terms of 0.2. And a
-    formula of the user's own may take 1 from exp(x).
+    The catalogue's values lose no digits on their way, but for the few that say so. Derivatives do
+    where they are zero: the float32 next to gelu's turning point has a slope of 2e-8, a difference
+    of terms of 0.2. And a formula of the user's own may take 1 from exp(x).
     """
     stable = (function.__module__ or "").startswith("rectifier.catalog.")
-    return "short" if stable and function is rule.value and dtype != "float64" else "long"
+    value = function is rule.value and not rule.cancels
+    return "short" if stable and value and dtype != "float64" else "long"
 
 
 kernel_hook.kernel = _by_kernel  # for tensors that are NumPy's arrays underneath

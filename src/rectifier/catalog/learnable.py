@@ -328,6 +328,7 @@ XIELU = Activation(
         _xielu_parameter("alpha_n", 0.8, "curvature below", "alpha_n", _xielu_by_alpha_n),
         _xielu_parameter("beta", 0.5, "slope at zero", "beta", _xielu_by_beta),
     ),
+    cancels=True,
     facts=_xielu_facts,
     summary="The integral of a trainable ELU: a parabola above zero, an exponential below.",
     paper="Huang and Schlag 2024, Deriving activation functions using integration",

@@ -43,6 +43,10 @@ class Rule:
       ``from_output(y, grad, *parameters)``;
     * ``slopes``: of a function made of straight lines, every slope that it has at these parameters,
       one to three. All but the first are numbers that every dtype has (0 and 1).
+
+    ``cancels``: the value is zero somewhere as a difference of terms that are not. The float32
+    beside xielu's zero has a value of 3e-8 there, of terms of 0.7: who computes float32 in float64
+    may not save the digits that float32 drops.
     """
 
     value: Callable[..., Any]
@@ -51,6 +55,7 @@ class Rule:
     partials: tuple[Callable[..., Any] | None, ...] = ()
     from_output: Callable[..., Any] | None = None
     slopes: Callable[..., tuple[float, ...]] | None = None
+    cancels: bool = False
     key: str = field(default_factory=lambda: f"rule {next(_NUMBERS)}", init=False)
 
     def __post_init__(self) -> None:

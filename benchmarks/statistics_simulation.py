@@ -210,7 +210,7 @@ def looks(
     yield "proven", proven / studies
     yield "proven but not better", wrong / studies
     yield "proven at any of all four looks", always / studies
-    yield "proven at any of all four looks, at 5 % each", careless / studies
+    yield "proven at any of all four looks at 5 % each", careless / studies
     yield "settled", sum(why.startswith("settled") for why in ended) / studies
     yield "rows are the limit", sum("the limit" in why for why in ended) / studies
     yield "mean seeds", float(np.mean(used))

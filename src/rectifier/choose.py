@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rectifier import catalog
 from rectifier.errors import InputError, UnknownName
 from rectifier.expression import split_calls
+from rectifier.report.addresses import check_addresses
 from rectifier.study import Inspection, Listener, Outcome, Settings, load, study
 from rectifier.study import inspect as inspect_table
 from rectifier.study.journal import FILE, Journal, Run, as_csv
@@ -248,8 +249,10 @@ def usable_folder(folder: Path) -> Path:
     """``folder``, if a study can live there: absent, empty, or a study's already.
 
     Raises:
-        InputError: a file, or a folder with something else in it.
+        InputError: a file, or a folder with something else in it; or no report can be drawn at
+            all, which is told here, before hours of training.
     """
+    check_addresses()
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; --out names a folder")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / FILE).exists():

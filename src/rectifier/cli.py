@@ -105,6 +105,9 @@ def compare(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdict only.")] = False,
 ) -> None:
     """Train one network with every activation; say which to use, or that it does not matter."""
+    from rectifier.report.addresses import check_addresses
+
+    check_addresses()  # first: loading the libraries below may die of such a limit, too
     from rectifier.choose import Study, default_folder, keep_outcome, own_build, usable_folder
     from rectifier.report import terminal
     from rectifier.report.progress import StudyProgress, interruptible

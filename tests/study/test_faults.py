@@ -129,3 +129,17 @@ def test_lack_of_memory_is_one_line(error):
 def test_other_errors_stay_what_they_are():
     with pytest.raises(RuntimeError, match="a defect"), enough_memory():
         raise RuntimeError("a defect")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows limits no addresses")
+def test_a_limit_under_which_no_chart_can_be_drawn_is_told_before_training(tmp_path):
+    limited = (
+        "import resource; resource.setrlimit(resource.RLIMIT_AS, (8 << 30, 8 << 30));"
+        "import sys; from rectifier.cli import main; main()"
+    )
+    command = [sys.executable, "-c", limited, "compare", "iris", "--out", str(tmp_path / "s")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert "this shell allows 8.0 GiB; raise the limit with: ulimit -v unlimited" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "s" / FILE).exists()

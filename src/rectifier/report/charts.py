@@ -17,6 +17,7 @@ import altair as alt
 import vl_convert
 from markupsafe import Markup
 
+from rectifier.report.addresses import check_addresses
 from rectifier.report.drawing.curves import draw, fitted, thinned
 from rectifier.report.plain import visible
 
@@ -86,11 +87,13 @@ def styled(chart: Any, padding: int = 4) -> Any:
 
 def to_svg(chart: Any) -> str:
     """The chart as a standalone SVG document."""
+    check_addresses()
     return vl_convert.vegalite_to_svg(specification(chart), allowed_base_urls=[])
 
 
 def to_png(chart: Any, scale: float = 2.0) -> bytes:
     """The chart as PNG on white, ``scale`` pixels to a CSS pixel."""
+    check_addresses()
     on_white = {**specification(chart), "background": PALETTE["paper"]}
     return vl_convert.vegalite_to_png(on_white, scale=scale, allowed_base_urls=[])
 

@@ -139,12 +139,21 @@ class Elementary:
         k, r = self._reduced(self._clamped(x, *_SHORT_ENDS), _BIAS)
         return self.polynomial(coefficients.EXP, r) * (k << _MANTISSA).number()
 
-    def _exp_ratio(self, x: Number) -> tuple[Number, Number, Number]:
-        """2^k, n and d with e^x = 2^k n / d, for those who divide anyway: n and d take half the
-        steps of the polynomial. n / d = (c + r) / (c - r) with c = r coth(r / 2), which is even."""
-        k, r = self._reduced(self._clamped(x, *_SHORT_ENDS), _BIAS)
-        c = self.polynomial(coefficients.EXP_RATIO, r * r)
-        return (k << _MANTISSA).number(), c + r, c - r
+    def _exp_ratio(
+        self, x: Number, factor: float, powers: Sequence[float]
+    ) -> tuple[Number, Number, Number]:
+        """2^k, c and r with e^(factor · x) = 2^k (c + r) / (c - r), for those who divide anyway.
+
+        With r of that exponent c is r coth(r / 2), an even function, which takes half the steps of
+        an exponential's polynomial. Here both are divided by ``factor``, a power of two or less
+        one: so there is no product of that with ``x``.
+        """
+        low, high = sorted(end / factor for end in _SHORT_ENDS)
+        x = self._clamped(x, low, high)
+        shifted = self.fused(x, _LOG2_E * factor, _ROUNDER + _BIAS)
+        r = self.fused(shifted - (_ROUNDER + _BIAS), -_LN2_HIGH / factor, x)
+        scaled = [power * factor ** (2 * i - 1) for i, power in enumerate(powers)]
+        return (shifted.bits() << _MANTISSA).number(), self.polynomial(scaled, r * r), r
 
     def _exp_long(self, x: Number, tail: Any) -> Number:
         k, r = self._reduced(self._clamped(x, -746.0, 710.0), 2048)
@@ -176,7 +185,8 @@ class Elementary:
             return self.where(x < 0, decay, 1.0) / (1.0 + decay)
         if x.opposite is not None and x.opposite.value in self._sigmoids:
             return self._sigmoids[x.opposite.value]
-        power, above, below = self._exp_ratio(-x)
+        power, c, r = self._exp_ratio(x, -1.0, coefficients.EXP_RATIO)
+        above, below = c + r, c - r
         total = self.fused(power, above, below)  # infinity gives 0
         opposite = self.where(x < -50.0, 1.0, power * above / total)  # infinities make no quotient
         self._sigmoids[x.value] = opposite.within(0.0, 1.0)
@@ -186,14 +196,13 @@ class Elementary:
         x = self.number(x)
         if self._long:
             fall = self.expm1(-2.0 * abs(x))
-        else:
-            size = abs(x)
-            size = self.where(size > 20.0, 20.0, size)  # where tanh is 1
-            k, r = self._reduced(-2.0 * size, _BIAS)
-            power = (k << _MANTISSA).number()
-            p = r * self.polynomial(coefficients.EXPM1, r)
-            fall = self.fused(power, p, power - 1.0)
-        return self.with_sign(fall / (2.0 + fall), x)
+            return self.with_sign(fall / (2.0 + fall), x)
+        size = self._clamped(abs(x), 0.0, 20.0)  # where tanh is 1
+        # (1 - e) / (1 + e) with e^(-2|x|) = p (c + r) / (c - r); near 0 it is -r / c
+        power, c, r = self._exp_ratio(size, -2.0, coefficients.TANH_RATIO)
+        more, less = 1.0 + power, 1.0 - power
+        above = self.fused(-r, more, c * less)
+        return self.with_sign(above / self.fused(-r, less, c * more), x)
 
     # -- logarithms ---------------------------------------------------------------------------
 

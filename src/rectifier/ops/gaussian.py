@@ -32,9 +32,9 @@ class Gaussian(Elementary):
         if self._long:
             return self._bell(x, 0.5) * self._scaled_tail(x)
         # two ratios, one division
-        power, above, below = self._exp_ratio(-0.5 * (x * x))
-        above = above * self.polynomial(coefficients.NORMAL_TAIL_ABOVE, x)
-        below = below * self.polynomial(coefficients.NORMAL_TAIL_BELOW, x)
+        power, c, r = self._exp_ratio(x * x, -0.5, coefficients.EXP_RATIO)
+        above = (c + r) * self.polynomial(coefficients.NORMAL_TAIL_ABOVE, x)
+        below = (c - r) * self.polynomial(coefficients.NORMAL_TAIL_BELOW, x)
         return power * above / below
 
     def _scaled_tail(self, x: Number) -> Number:

@@ -1,8 +1,9 @@
 """Chooses who computes: a kernel for a NumPy array where there is one, else the array's library.
 
-A kernel takes plain arrays of float16, float32 or float64 and numbers for parameters; everything
-else (other libraries, scalars, subclasses, parameters that are arrays, functions along an axis,
-and every error) is for :mod:`rectifier.ops`. Without ``llvmlite`` everything is.
+A kernel takes plain arrays of float16, float32 or float64 and numbers for parameters, or for the
+only parameter an array of that shape and dtype, such as a gate; everything else (other libraries,
+scalars, subclasses, other parameters that are arrays, functions along an axis, and every error) is
+for :mod:`rectifier.ops`. Without ``llvmlite`` everything is.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ _REMEMBERED = 4096  # functions: those of formulas typed anew for each value com
 _DATA = object.__basicsize__  # where NumPy's C structure of an array has its address
 
 # (function, dtype, chained, parameters) -> a kernel for just these parameters, or
-# (function, dtype, chained, None) -> one that takes them
+# (function, dtype, chained, None) -> one that takes them; or
+# (function, dtype, chained, "gate") -> one that takes an array of them
 _KERNELS: dict[tuple[Any, ...], Any] = {}
-_PASSED: dict[tuple[Any, ...], int] = {}  # (function, dtype, chained) -> elements done without
+_PASSED: dict[tuple[Any, ...], int] = {}  # (function, dtype, chained ...) -> elements without
 _CONSTANTS: dict[tuple[Any, ...], tuple[Any, ...]] = {}  # the same -> parameters compiled in
 
 
@@ -88,7 +90,7 @@ def _by_kernel(
     """The result, or None where another is to compute it."""
     for parameter in parameters:
         if type(parameter) is not float and type(parameter) is not int:
-            return None
+            return _gated(function, rule, x, parameters, out, grad)
     dtype = x.dtype
     given: tuple[Any, ...] = ()
     kernel = _KERNELS.get((function, dtype, grad is not None, parameters))
@@ -104,6 +106,7 @@ def _by_kernel(
     if type(x) is not np.ndarray:  # CuPy's has the same name, and the same dtypes
         return None
     plain = grad is None and x.itemsize > 2
+    sources = [x] if grad is None else [x, grad]
     if out is None:
         if plain and x.flags.forc:  # the short way, for short arrays
             out = np.empty_like(x)
@@ -111,12 +114,7 @@ def _by_kernel(
             kernel(address(x), address(out), x.size, *given)
             return out
         out = np.empty(x.shape, dtype)
-    elif (
-        type(out) is not np.ndarray
-        or out.shape != x.shape
-        or out.dtype != dtype
-        or not out.flags.writeable
-    ):
+    elif not _receives(out, x):
         return None  # ops says what is wrong with it
     elif plain and x.flags.c_contiguous and out.flags.c_contiguous:
         address = _address_of()
@@ -124,18 +122,60 @@ def _by_kernel(
         if here == there or abs(here - there) >= x.nbytes:
             kernel(here, there, x.size, *given)
             return out
-    _into(kernel, x, grad, given, out)
+    _into(kernel, sources, given, out)
     return out
 
 
-def _into(kernel: Any, x: Any, grad: Any, parameters: tuple[Any, ...], out: Any) -> None:
+def _gated(
+    function: Callable[..., Any],
+    rule: Rule,
+    x: Any,
+    parameters: tuple[Any, ...],
+    out: Any,
+    grad: Any,
+) -> Any:
+    """:func:`_by_kernel` where the only parameter is an array like ``x``."""
+    np, gate = _numpy(), parameters[0]
+    if len(parameters) != 1 or type(x) is not np.ndarray or type(gate) is not np.ndarray:
+        return None
+    if gate.shape != x.shape or gate.dtype != x.dtype or not rule.elementwise:
+        return None
+    if out is not None and not _receives(out, x):
+        return None
+    key = (function, x.dtype, grad is not None, "gate")
+    kernel = _KERNELS.get(key)
+    if kernel is None:
+        name = _dtype_names().get(x.dtype)
+        if name is None or not _enough(key, x.size):
+            return None
+        from rectifier.kernels import cpu
+
+        if not cpu.available():
+            return None
+        from rectifier.kernels.source import Shape
+
+        inner = "float32" if name == "float32" else "float64"
+        shape = Shape(inner, _digits(rule, function, name), chained=grad is not None, gated=True)
+        kernel = _KERNELS[key] = cpu.kernel(function, shape)
+    if out is None:
+        out = np.empty(x.shape, x.dtype)
+    _into(kernel, [x, gate] if grad is None else [x, gate, grad], (), out)
+    return out
+
+
+def _receives(out: Any, x: Any) -> bool:
+    """Whether ``out`` is an array to write ``x``'s result into."""
+    plain = type(out) is _numpy().ndarray and out.flags.writeable
+    return plain and out.shape == x.shape and out.dtype == x.dtype
+
+
+def _into(kernel: Any, sources: list[Any], parameters: tuple[Any, ...], out: Any) -> None:
     """Any layout: what is not contiguous is copied first."""
     np, address = _numpy(), _address_of()
     if out.dtype.itemsize == 2:
-        _in_blocks(kernel, [x] if grad is None else [x, grad], parameters, out)
+        _in_blocks(kernel, sources, parameters, out)
         return
     target = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
-    sources = [x] if grad is None else [x, grad]
     for i, array in enumerate(sources):
         whole = array.flags.c_contiguous
         same = whole and address(array) == address(target)
@@ -199,13 +239,8 @@ def kernel_for(
     """
     key = (function, dtype, chained)
     first = _CONSTANTS.get(key)
-    if first is None or first != parameters:
-        passed = _PASSED.get(key, 0) + size
-        if passed < _WORTH_COMPILING:
-            if len(_PASSED) > _REMEMBERED:
-                _PASSED.clear()
-            _PASSED[key] = passed
-            return None
+    if (first is None or first != parameters) and not _enough(key, size):
+        return None
     from rectifier.kernels import cpu
 
     if not cpu.available():
@@ -221,6 +256,17 @@ def kernel_for(
         constants = tuple(float(p) for p in parameters)
         return cpu.kernel(function, Shape(inner, digits, 0, constants, chained))
     return cpu.kernel(function, Shape(inner, digits, len(parameters), (), chained))
+
+
+def _enough(key: tuple[Any, ...], size: int) -> bool:
+    """Whether, with ``size`` more elements, enough have been asked for to compile a kernel."""
+    passed = _PASSED.get(key, 0) + size
+    if passed >= _WORTH_COMPILING:
+        return True
+    if len(_PASSED) > _REMEMBERED:
+        _PASSED.clear()
+    _PASSED[key] = passed
+    return False
 
 
 def _digits(rule: Rule, function: Callable[..., Any], dtype: str) -> str:

@@ -26,8 +26,9 @@ class Kernel:
     >>> kernel(source, target, count, *parameters)
     >>> kernel(source, grad, target, count, *parameters)      # where shape.chained
     >>> kernel(source, target, slope, count, *parameters)     # where shape.paired
+    >>> kernel(source, gate, target, count)                   # where shape.gated
 
-    ``target`` may be ``source`` or ``grad`` (in place) but overlap them no other way. Other
+    ``target`` may be any source (in place) but overlap them no other way. Other
     machine code calls it, with the same arguments, at ``address``.
     """
 

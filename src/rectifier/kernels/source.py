@@ -45,6 +45,7 @@ class Shape:
     constants: tuple[float, ...] = ()  # or their values, compiled in: relu is a single maximum then
     chained: bool = False  # grad * f(x) rather than f(x)
     paired: bool = False  # a second function of the same x into a second target
+    gated: bool = False  # the one parameter is an array, and so the second source
 
     @property
     def item(self) -> int:
@@ -54,7 +55,12 @@ class Shape:
     @property
     def arrays(self) -> list[str]:
         """What the pointers point to."""
-        return ["source", "grad", "target"] if self.chained else ["source", *self.targets]
+        return [*self.inputs, *["grad"] * self.chained, *self.targets]
+
+    @property
+    def inputs(self) -> list[str]:
+        """What the rule is a function of, parameters aside."""
+        return ["source", "gate"] if self.gated else ["source"]
 
     @property
     def targets(self) -> list[str]:
@@ -64,16 +70,18 @@ class Shape:
 def source(
     function: Callable[..., Any], shape: Shape, slope: Callable[..., Any] | None = None
 ) -> str:
-    """LLVM's text of ``void kernel(source, [grad,] target, count, parameters...)``.
+    """LLVM's text of ``void kernel(source, [gate,] [grad,] target, count, parameters...)``.
 
     Pointers to contiguous arrays of the dtype, a 64-bit count, float64 parameters. Where
     ``shape.paired``, a second target for ``slope`` follows the first; what the two functions
     have in common (exp, mostly) is computed once.
     """
-    from rectifier.ops.on_llvm import written, written_in_float32
+    from rectifier.ops.on_llvm import GATE, written, written_in_float32
 
     given = shape.constants or shape.parameters
-    if shape.dtype == "float32" and not shape.chained and not shape.paired:
+    if shape.gated:
+        given = GATE
+    elif shape.dtype == "float32" and not shape.chained and not shape.paired:
         narrow = written_in_float32(function, given)
         if narrow is not None:
             return narrow + _loop("fast", "f", shape, "float") + _blocks(shape, False) + _TAIL
@@ -96,6 +104,10 @@ class _Text:
         self.inner = inner
         self.numbers = "".join(f", double %p{i}" for i in range(shape.parameters))
         self.pointers = ", ".join(f"ptr %{a}" for a in shape.arrays)
+        self.sources = ", ".join(f"ptr %{a}" for a in shape.inputs)
+        self.reads = "".join(self.read(a) for a in shape.inputs)
+        inputs = ", ".join(f"{inner} %{a}.i" for a in shape.inputs)
+        self.given = f"({inputs}{self.numbers}, {inner} %zero)"
 
     def read(self, array: str) -> str:
         """Element i of an array as ``%array.i``, of the inner type."""
@@ -120,13 +132,12 @@ class _Text:
 
 def _loop(name: str, rule: str, shape: Shape, inner: str = "double") -> str:
     text = _Text(shape, inner)
-    given = f"({inner} %source.i{text.numbers}, {inner} %zero)"
-    body = text.read("source") + f"\n  %y = call {inner} @{rule}{given}"
+    body = text.reads + f"\n  %y = call {inner} @{rule}{text.given}"
     if shape.chained:
         body += text.read("grad") + "\n  %z = fmul double %grad.i, %y"
     body += text.write("%z" if shape.chained else "%y")
     if shape.paired:
-        body += f"\n  %s = call {inner} @{rule}.slope{given}"
+        body += f"\n  %s = call {inner} @{rule}.slope{text.given}"
         body += text.write("%s", "target.slope")
     return f"""
 define internal void @{name}({text.pointers}, i64 %count{text.numbers}) #1 {{
@@ -148,14 +159,14 @@ def _trial(shape: Shape) -> str:
     """Whether the fast way holds for every element of a block."""
     text = _Text(shape)
     return f"""
-define internal i1 @all_near(ptr %source, i64 %count{text.numbers}) #1 {{
+define internal i1 @all_near({text.sources}, i64 %count{text.numbers}) #1 {{
 entry:
   {_READ_ZERO.format("double")}
   br label %loop
 loop:
   %i = phi i64 [0, %entry], [%next, %loop]
-  %far = phi i64 [0, %entry], [%more, %loop]{text.read("source")}
-  %near = call i1 @near(double %source.i{text.numbers}, double %zero)
+  %far = phi i64 [0, %entry], [%more, %loop]{text.reads}
+  %near = call i1 @near{text.given}
   %one = select i1 %near, i64 0, i64 1
   %more = or i64 %far, %one
   %next = add nuw nsw i64 %i, 1
@@ -183,7 +194,8 @@ def _blocks(shape: Shape, split: bool) -> str:
     )
     choice = "br label %fast"
     if split:
-        choice = f"""%near = call i1 @all_near(ptr %source.i, i64 %size{text.numbers})
+        tried = ", ".join(f"ptr %{a}.i" for a in shape.inputs)
+        choice = f"""%near = call i1 @all_near({tried}, i64 %size{text.numbers})
   br i1 %near, label %fast, label %careful
 careful:
   call void @careful({here}, i64 %size{text.numbers})

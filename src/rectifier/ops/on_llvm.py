@@ -27,6 +27,7 @@ from rectifier.ops.rule import speak
 
 NAME = "llvm"
 _INFINITY = float("inf")
+GATE = -1  # in place of a number of parameters: one, and it is an array
 _BEYOND = 2.0**512  # in place of infinity, where float32 comes out in the end
 
 
@@ -115,7 +116,7 @@ def written(
     Args:
         function: in the words of :mod:`rectifier.ops.words`.
         parameters: how many numbers it takes besides x, to be given with each call; or those
-            numbers themselves.
+            numbers themselves; or GATE for one that differs between the elements.
         digits: "short" for results that are rounded to float32, "long" for float64.
         slope: a second function of the same arguments, defined as ``f.slope`` (and
             ``anywhere.slope``); ``near`` is then about both.
@@ -173,7 +174,7 @@ def _define(
     kind: type[Number],
     everywhere: bool,
 ) -> Words:
-    count = parameters if isinstance(parameters, int) else 0
+    count = abs(parameters) if isinstance(parameters, int) else 0
     result = TRUTH if name == "near" else kind.KIND
     signature = ir.FunctionType(result, [kind.KIND, *[DOUBLE] * count, kind.KIND])
     defined = ir.Function(module, signature, name)
@@ -183,7 +184,7 @@ def _define(
     if not isinstance(parameters, int):
         values = [x.new(x.of(p)) for p in parameters]
     for value in values:
-        value.fixed = True
+        value.fixed = parameters != GATE
     words = Words(x, zero, kind is Number, everywhere)
     vocabulary = {word: getattr(words, word) for word in SAID}
     results = [words.number(speak(one, vocabulary)(x, *values)) for one in functions]
@@ -197,4 +198,4 @@ def _define(
     return words
 
 
-__all__ = ["NAME", "SAID", "Words", "written", "written_in_float32"]
+__all__ = ["GATE", "NAME", "SAID", "Words", "written", "written_in_float32"]

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
 
 import rectifier as rf
 from rectifier.errors import InputError, ParameterError
@@ -22,37 +23,100 @@ def frozen(array: np.ndarray) -> np.ndarray:
     return array
 
 
-FORMS = {
-    "empty": GRID[:0],
-    "empty, two axes": GRID[:0].reshape(0, 3),
-    "0-d": np.array(0.5, np.float32),
-    "strided": GRID[::3],
-    "backwards": GRID[::-1],
-    "read-only": frozen(GRID),
-    "Fortran order": np.asfortranarray(GRID.reshape(4, 6)),
-    "transposed": GRID.reshape(4, 6).T,
-    "broadcast": np.broadcast_to(GRID[:4], (5, 4)),
-    "byte-swapped": GRID.astype(GRID.dtype.newbyteorder()),
-    "three axes": GRID.reshape(2, 3, 4),
-    "long, in blocks": np.linspace(-9, 9, 100_003).astype(np.float32),
-    "longdouble": GRID.astype(np.longdouble),
-    "float64": GRID.astype(np.float64),
+def forms(dtype: str) -> dict[str, np.ndarray]:
+    """NumPy's arrays of every kind, in a dtype."""
+    grid = GRID.astype(jnp.dtype(dtype))
+    made = {
+        "empty": grid[:0],
+        "empty, two axes": grid[:0].reshape(0, 3),
+        "0-d": np.array(grid[13]),
+        "strided": grid[::3],
+        "backwards": grid[::-1],
+        "read-only": frozen(grid),
+        "Fortran order": np.asfortranarray(grid.reshape(4, 6)),
+        "transposed": grid.reshape(4, 6).T,
+        "broadcast": np.broadcast_to(grid[:4], (5, 4)),
+        "three axes": grid.reshape(2, 3, 4),
+    }
+    if dtype != "bfloat16":  # which has one order of bytes
+        made["byte-swapped"] = grid.astype(grid.dtype.newbyteorder())
+    if dtype == "float32":
+        made["long, in blocks"] = np.linspace(-9, 9, 100_003).astype(np.float32)
+    return made
+
+
+DTYPES = {"float16": 1e-3, "bfloat16": 8e-3, "float32": 1e-6, "float64": 1e-13}  # and their steps
+LEAST = {"float16": 6e-8}  # its subnormal numbers
+FORMS = {dtype: forms(dtype) for dtype in DTYPES} | {
+    "longdouble": {"longdouble": GRID.astype(np.longdouble)}
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("text", EVERY)
-def test_form_in_form_out(text, form):
-    act, x = rf.get(text), FORMS[form]
-    before = x.copy()
-    for call in (act, act.derivative):
-        got = call(x)
-        assert isinstance(got, np.ndarray)
-        assert (got.shape, got.dtype) == (x.shape, x.dtype)
-        assert not np.may_share_memory(got, x)
-        plain = call(np.ascontiguousarray(x, np.float64)).reshape(x.shape)
-        np.testing.assert_allclose(got.astype(np.float64), plain, rtol=1e-6, atol=1e-12)
-    np.testing.assert_array_equal(x, before)
+def test_form_in_form_out(text):
+    act = rf.get(text)
+    for dtype, made in FORMS.items():
+        for form, x in made.items():
+            before = x.copy()
+            for call in (act, act.derivative):
+                got = call(x)
+                assert isinstance(got, np.ndarray), form
+                assert (got.shape, got.dtype) == (x.shape, x.dtype), form
+                assert not np.may_share_memory(got, x), form
+                plain = call(np.ascontiguousarray(x, np.float64)).reshape(x.shape)
+                rtol, least = DTYPES.get(dtype, 1e-6), LEAST.get(dtype, 1e-12)
+                np.testing.assert_allclose(
+                    got.astype(np.float64), plain, rtol, least, err_msg=f"{form}, {dtype}"
+                )
+            np.testing.assert_array_equal(x, before)
+
+
+@pytest.mark.parametrize("text", EVERY)
+def test_form_in_form_out_in_torch(text):
+    act = rf.get(text)
+    for dtype in DTYPES:
+        grid = torch.tensor(GRID).to(getattr(torch, dtype))
+        made = {
+            "empty": grid[:0],
+            "empty, two axes": grid[:0].reshape(0, 3),
+            "0-d": grid[13],
+            "strided": grid[::3],
+            "transposed": grid.reshape(4, 6).T,
+            "channels last": grid.reshape(1, 2, 3, 4).to(memory_format=torch.channels_last),
+            "expanded": grid[:4].expand(5, 4),
+            "three axes": grid.reshape(2, 3, 4),
+        }
+        for form, x in made.items():
+            before = x.clone()
+            for call in (act, act.derivative):
+                got = call(x)
+                assert isinstance(got, torch.Tensor), form
+                assert (got.shape, got.dtype) == (x.shape, x.dtype), form
+                assert x.numel() == 0 or got.data_ptr() != x.data_ptr(), form
+                torch.testing.assert_close(
+                    got, call(x.contiguous()), rtol=DTYPES[dtype], atol=1e-12, msg=form
+                )
+            assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("text", EVERY)
+def test_form_in_form_out_in_jax(text):
+    """JAX's arrays have a shape and a dtype, and no other form. Empty ones, 0-d and matrices."""
+    act = rf.get(text)
+    for dtype in DTYPES:
+        with jax.enable_x64(dtype == "float64"):
+            grid = jnp.asarray(GRID, dtype)
+            for call in (act, act.derivative):
+                for shape in ((0,), (0, 3), (2, 3, 4)):
+                    x = jax.ShapeDtypeStruct(shape, grid.dtype)
+                    got = jax.eval_shape(call, x)
+                    assert (got.shape, got.dtype) == (shape, grid.dtype)
+                assert call(grid[:0]).shape == (0,)
+                one, all_ = call(grid[13]), call(grid)
+                assert (one.shape, one.dtype, all_.dtype) == ((), grid.dtype, grid.dtype)
+                np.testing.assert_allclose(
+                    np.float64(one), np.float64(all_[13]), DTYPES[dtype], 1e-12
+                )
 
 
 @pytest.mark.parametrize("text", EVERY)

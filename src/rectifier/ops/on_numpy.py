@@ -247,7 +247,8 @@ def _rounded(computed: Any, dtype: Any, copy: bool = False) -> Any:
     above = lost & (np.abs(single) > np.abs(computed))
     # towards zero, and where anything was cut off the last bit says so: that is no tie
     bits = single.reshape(-1).view(np.uint32).reshape(single.shape) - above
-    return (bits | lost).astype(np.uint32).view(np.float32).astype(dtype)
+    nearest = (bits | lost).astype(np.uint32).view(np.float32)
+    return np.asarray(nearest).astype(dtype)  # NumPy's arithmetic makes a scalar of a 0-d array
 
 
 def _floating(x: Any) -> Any:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import sys
 
+import keras
 import numpy as np
 import pytest
 
-keras = pytest.importorskip("keras")
-
-from rectifier import cli  # noqa: E402
+from rectifier import cli
 
 # Of Keras' own on TensorFlow, when it saves weights.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from examples.dying_relu import REPAIRS, WIDTH, page, tell
 
 
 def test_a_dead_network_is_diagnosed_swapped_and_learns_again():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # several threads wait for each other over 256 rows
-    try:
-        story = tell(steps=120)
-    finally:
-        torch.set_num_threads(threads)
+    story = tell(steps=120)
     stuck = story.loss["relu"]
     variance = 0.519  # of sin(2x) over these rows: the best that a constant does
     assert abs(stuck[-1] - variance) < 0.01

@@ -142,6 +142,19 @@ def test_the_effect_is_measured():
     assert "dead units: 64 -&gt; 0 of 64" in done._repr_html_()
 
 
+def test_dead_units_are_those_of_diagnose_and_channels_are_the_units_of_a_convolution():
+    model = nn.Sequential(nn.Conv1d(3, 16, 3, padding=1), nn.ELU(), nn.Conv1d(16, 5, 3), nn.ReLU())
+    nn.init.constant_(model[0].bias, -9.0)  # where elu's slope is 1e-4
+    nn.init.constant_(model[2].bias, -99.0)
+    x = torch.randn(40, 3, 12)
+    effect = rf.swap(model, {"elu": "softsign", "relu": "silu"}, data=x).effect
+    seen = rf.diagnose(model, x).sites
+    assert [one.statistics.units for one in seen] == [16, 5]
+    assert (effect.units, effect.dead_before) == (16 + 5, 16 + 5)
+    assert effect.dead_before == sum(int(one.statistics.dead.sum()) for one in seen)
+    assert effect.dead_after == 5, "softsign has a slope at -9, silu has none at -99"
+
+
 def test_places_can_be_named_in_many_ways():
     model = nn.ModuleDict({"a": nn.Sequential(nn.ReLU(), nn.ReLU6()), "b": nn.LeakyReLU(0.3)})
     ways = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 import torch
@@ -11,6 +12,8 @@ from torch import nn
 
 import rectifier as rf
 from rectifier.errors import InputError
+from rectifier.repair.live import pace
+from rectifier.repair.statistics import rank
 
 
 def model() -> nn.Sequential:
@@ -71,6 +74,46 @@ def test_sampling_waits_until_its_share_of_the_time_is_kept():
     assert {row["step"] for row in watch.history} == {0}
 
 
+def test_a_sample_is_charged_for_the_steps_that_it_slows(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(pace.time, "perf_counter", lambda: now)
+    charged = {}
+    for slowed in (0.0, 0.01):  # seconds that each of the steps after a sample takes longer
+        now, paced, samples = 0.0, pace.Pace(every=10, share=0.02), []
+        for step in range(400):
+            if paced.due(step):
+                samples.append(step)
+                with paced.timed():
+                    now += 0.02
+            now += 0.05 + (slowed if samples and step - samples[-1] in (0, 1, 2) else 0)
+        charged[slowed] = paced.seconds / len(samples)
+        assert paced.seconds <= 0.02 * now
+        assert len(samples) > 5, "it does sample"
+    assert charged[0.0] == pytest.approx(0.02)
+    # of the very first sample it is not known what a step takes without
+    assert charged[0.01] == pytest.approx(0.02 + 0.03 * (len(samples) - 1) / len(samples))
+
+
+def test_a_watch_needs_no_threads_of_blas():
+    """They would go on spinning beside the training's own after every sample."""
+    net = model()
+    optimizer = torch.optim.SGD(net.parameters(), 0.1)
+    used: list[str] = []
+
+    def forbidden(name):
+        return lambda *_, **__: used.append(name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("dot", "matmul", "inner", "vdot"):
+            patch.setattr(np, name, forbidden(name))
+        patch.setattr(np.linalg, "norm", forbidden("norm"))
+        patch.setattr(rank.Covariance, "update", forbidden("Covariance"))
+        with rf.watch(net, optimizer=optimizer, every=4, share=1.0) as watch:
+            train(net, optimizer)
+    assert watch.history
+    assert used == []
+
+
 def test_trainers_may_call_every_moment_by_name():
     net = model()
     optimizer = torch.optim.SGD(net.parameters(), 300.0)
@@ -88,7 +131,6 @@ def test_trainers_may_call_every_moment_by_name():
 
 
 def test_a_keras_callback():
-    keras = pytest.importorskip("keras")
     keras.utils.set_random_seed(0)
     dead = keras.layers.Dense(
         16, "relu", bias_initializer=keras.initializers.Constant(-30), name="stuck"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from rectifier.activation import Activation
 from rectifier.errors import InputError
 from rectifier.repair.batches import Batch, Batches, batches
 from rectifier.repair.findings import Finding, ordered
@@ -18,14 +19,15 @@ from rectifier.repair.passes import Passes, passes_of
 from rectifier.repair.rules import learning, units, wiring
 from rectifier.repair.rules.task import Targets
 from rectifier.repair.rules.units import Watched
-from rectifier.repair.sites import Site, library_of, tap
-from rectifier.repair.statistics import Limits, SiteStatistics, unit_rows
+from rectifier.repair.sites import Known, Site, library_of, tap
+from rectifier.repair.statistics import Limits, SiteStatistics, UnitStatistics, unit_rows
 from rectifier.repair.structure import Network
 
 __all__ = ["Diagnosis", "diagnose"]
 
 _GRADIENT_BATCHES = 8  # norms settle fast; a backward pass costs twice a forward one
 _MOST_ROWS = 1 << 17  # of a site in one batch: of a large picture's positions every k-th
+S = TypeVar("S", bound=UnitStatistics)
 _CALLS = 8  # calls of one site in a pass that are told apart; a loop over time is one site
 
 
@@ -85,8 +87,19 @@ def diagnose(
     with passes.untouched():
         network = passes.structure(first)
     targets = Targets(ignored=passes.loss.ignored if passes.loss else None)
+    inputs: UnitStatistics | None = None
+
+    def see(batch: Batch) -> None:
+        nonlocal inputs
+        if batch.y is not None:
+            targets.update(_plain(batch.y))
+        inputs = _see_inputs(batch, inputs)
+
+    def statistics(activation: Activation | None, units: int) -> SiteStatistics:
+        return SiteStatistics(activation, units, Limits(epsilon=epsilon))
+
     with passes.untouched():
-        watched, inputs = watch_sites(model, passes, given, targets, Limits(epsilon=epsilon))
+        watched = watch_sites(model, passes, given, statistics, see)
     found = wiring.find(network, passes.loss, targets, framework)
     found += units.find(watched)
     found += units.find_inputs(inputs, network)
@@ -116,13 +129,18 @@ def watch_sites(
     model: Any,
     passes: Passes,
     given: Iterable[Batch],
-    targets: Targets | None = None,
-    limits: Limits | None = None,
-) -> tuple[list[Watched], SiteStatistics | None]:
-    """Streams batches through the model; statistics of every site, and of the inputs."""
-    seen: dict[tuple[str, int, int], Watched] = {}
+    statistics: Callable[[Activation | None, int], S],
+    each: Callable[[Batch], None] | None = None,
+    known: Known | None = None,
+) -> list[Watched[S]]:
+    """Streams batches through the model; ``statistics(activation, units)`` of every site.
+
+    Args:
+        each: told of every batch that has been passed forward.
+        known: see :func:`rectifier.repair.sites.tap`.
+    """
+    seen: dict[tuple[str, int, int], Watched[S]] = {}
     calls: dict[str, int] = {}
-    inputs: SiteStatistics | None = None
 
     def receive(site: Site, z: Any, y: Any) -> None:
         axis = passes.unit_axis(site, y)
@@ -132,22 +150,20 @@ def watch_sites(
         key = (site.name, call if call < _CALLS else 0, rows_y.shape[1])
         if key not in seen:
             named = replace(site, name=f"{site.name}#{call + 1}") if call else site
-            statistics = SiteStatistics(site.activation, rows_y.shape[1], limits)
-            seen[key] = Watched(named, statistics)
+            seen[key] = Watched(named, statistics(site.activation, rows_y.shape[1]))
         step = max(1, -(-len(rows_y) // _MOST_ROWS))
         seen[key].statistics.update(rows_z[::step], rows_y[::step])
 
-    with tap(model, receive):
+    with tap(model, receive, known):
         for batch in given:
             calls.clear()
             passes.forward(batch)
-            if targets is not None and batch.y is not None:
-                targets.update(_plain(batch.y))
-            inputs = _see_inputs(batch, inputs)
-    return list(seen.values()), inputs
+            if each is not None:
+                each(batch)
+    return list(seen.values())
 
 
-def _see_inputs(batch: Batch, inputs: SiteStatistics | None) -> SiteStatistics | None:
+def _see_inputs(batch: Batch, inputs: UnitStatistics | None) -> UnitStatistics | None:
     """Statistics of the first input where it is of real numbers; axis 1 or the last is features."""
     x = next(iter(batch.x.values())) if isinstance(batch.x, dict) else batch.x
     x = _plain(x[0] if isinstance(x, tuple) else x)
@@ -155,7 +171,7 @@ def _see_inputs(batch: Batch, inputs: SiteStatistics | None) -> SiteStatistics |
         return inputs
     rows = unit_rows(x.reshape(-1, 1) if x.ndim > 2 else x)
     if inputs is None:
-        inputs = SiteStatistics(None, rows.shape[1])
+        inputs = UnitStatistics(None, rows.shape[1])
     rows = rows[:: max(1, -(-len(rows) // _MOST_ROWS))]
     inputs.update(rows, rows)
     return inputs
@@ -196,7 +212,7 @@ class Diagnosis:
     def __init__(
         self,
         findings: list[Finding],
-        sites: list[Watched],
+        sites: list[Watched[SiteStatistics]],
         gradients: Gradients | None,
         network: Network,
         about: dict[str, Any],
@@ -297,7 +313,7 @@ class Diagnosis:
         return f"<Diagnosis of {self.about['model']}: {faults} faults, {len(self.sites)} sites>"
 
 
-def _row(one: Watched) -> dict[str, Any]:
+def _row(one: Watched[SiteStatistics]) -> dict[str, Any]:
     site, seen = one.site, one.statistics
     shares = seen.shares()
     return {
@@ -321,7 +337,7 @@ def _row(one: Watched) -> dict[str, Any]:
     }
 
 
-def _histogram(one: Watched, which: str) -> dict[str, Any]:
+def _histogram(one: Watched[SiteStatistics], which: str) -> dict[str, Any]:
     seen = one.statistics
     edges, counts = (seen.z_histogram if which == "z" else seen.y_histogram).trimmed()
     return {"edges": edges, "counts": counts}

@@ -80,3 +80,18 @@ class Gradients:
         """
         record = self.weights[path]
         return record.norm * record.size / max(abs(self.loss), 1e-12)
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """What one step of a running training did to one kernel.
+
+    Attributes:
+        layer: its path.
+        ratio: L2 norm of the change over that of the weight; None where that is 0 or unknown.
+        broken: whether its gradient was NaN or infinite.
+    """
+
+    layer: str
+    ratio: float | None
+    broken: bool = False

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rich import box
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.measure import Measurement
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from rectifier.report.layout import Fitted, new_table, plain_text
 from rectifier.report.page.data import summary, yardstick
 from rectifier.report.plain import (
     Figures,
@@ -38,7 +37,6 @@ __all__ = [
     "warnings",
 ]
 
-WIDTH = 100  # characters that everything here fits into
 _STRENGTHS = {"proven": "bold green", "likely": "bold cyan", "no matter": "bold"}
 _FINDINGS, _CLASSES, _COLUMNS = 20, 12, 30  # lines of each list
 
@@ -53,7 +51,7 @@ def leaderboard(verdict: Mapping[str, Any]) -> RenderableType:
     Where there is no room for all columns, the least needed are left out.
     """
     full = _leaderboard_columns(verdict)
-    return _Fitted(
+    return Fitted(
         [
             _leaderboard(verdict, {title: full[title] for title in full if title not in dropped})
             for dropped in (_DISPENSABLE[:count] for count in range(len(_DISPENSABLE) + 1))
@@ -92,7 +90,7 @@ def _leaderboard_columns(verdict: Mapping[str, Any]) -> dict[str, tuple[str, str
 
 def _leaderboard(verdict: Mapping[str, Any], columns: Mapping[str, tuple[str, str, Cell]]) -> Table:
     caption = "> recommended   = baseline: gains are over it"
-    table = _table(caption=caption, caption_justify="left")
+    table = new_table(caption=caption, caption_justify="left")
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("\nactivation", no_wrap=True, overflow="ellipsis", min_width=8, max_width=22)
     for title, second, _ in columns.values():
@@ -104,7 +102,7 @@ def _leaderboard(verdict: Mapping[str, Any], columns: Mapping[str, tuple[str, st
             mark, style = f"{place} >", "bold green"
         elif row["activation"] == verdict["baseline"]:
             mark, style = f"{place} =", "yellow"
-        cells = [_plain(cell(row)) for _, _, cell in columns.values()]
+        cells = [plain_text(cell(row)) for _, _, cell in columns.values()]
         table.add_row(Text(mark), Text(visible(row["activation"], 60)), *cells, style=style)
     return table
 
@@ -130,19 +128,19 @@ def warnings(verdict: Mapping[str, Any], most: int = 5) -> list[Text]:
 
 def findings(inspection: Mapping[str, Any]) -> RenderableType:
     """What a comparison says of its table beforehand: the summary and the findings."""
-    return _Fitted([Group(*_summary(inspection))])
+    return Fitted([Group(*_summary(inspection))])
 
 
 def inspection(inspection: Mapping[str, Any]) -> RenderableType:
     """What ``rectifier inspect`` prints: findings, classes, columns, negative values."""
-    return _Fitted([Group(*_summary(inspection), *_details(inspection))])
+    return Fitted([Group(*_summary(inspection), *_details(inspection))])
 
 
 def _summary(inspection: Mapping[str, Any]) -> list[RenderableType]:
     return [
         Text(visible(inspection["source"], 60), style="bold"),
-        _plain(summary(inspection)),
-        _plain(yardstick(inspection)),
+        plain_text(summary(inspection)),
+        plain_text(yardstick(inspection)),
         Text(""),
         *_listed_findings(inspection.get("findings", ())),
     ]
@@ -153,30 +151,15 @@ def _details(inspection: Mapping[str, Any]) -> list[RenderableType]:
     if inspection.get("classes"):
         parts += [_classes(inspection), Text("")]
     if inspection.get("columns"):
-        parts += [_Fitted([_columns(inspection, 7), _columns(inspection, 4)]), Text("")]
-    parts.append(_plain(sentence(inspection.get("negative_sentence", ""))))
+        parts += [Fitted([_columns(inspection, 7), _columns(inspection, 4)]), Text("")]
+    parts.append(plain_text(sentence(inspection.get("negative_sentence", ""))))
     components = [percent(share) for share in inspection.get("pca", ())]
     if components:
         text = f"Negative values in the principal components: {several(components, 12)}."
-        parts.append(_plain(text))
+        parts.append(plain_text(text))
     if inspection.get("sampled"):
         parts.append(Text(sentence(inspection["sampled"]), style="dim"))
     return parts
-
-
-class _Fitted:
-    """The first of several renderables that fits the console, in at most 100 characters."""
-
-    def __init__(self, candidates: Sequence[RenderableType]) -> None:
-        self._candidates = candidates
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        width = min(options.max_width, WIDTH)
-        unlimited = options.update_width(10 * WIDTH)
-        for chosen in self._candidates:
-            if Measurement.get(console, unlimited, chosen).maximum <= width:
-                break
-        yield from console.render(chosen, options.update_width(width))
 
 
 def _listed_findings(items: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
@@ -201,7 +184,7 @@ def _listed_findings(items: Sequence[Mapping[str, Any]]) -> list[RenderableType]
 def _classes(inspection: Mapping[str, Any]) -> Table:
     pairs = list(zip(inspection["classes"], inspection["counts"], strict=True))
     total = sum(number for _, number in pairs)
-    table = _table()
+    table = new_table()
     table.add_column("class", overflow="ellipsis", no_wrap=True, max_width=40)
     table.add_column("rows", justify="right")
     table.add_column("share", justify="right")
@@ -217,7 +200,7 @@ def _columns(inspection: Mapping[str, Any], shown: int) -> Table:
     """A line a column of the table, in the first ``shown`` of our own seven columns."""
     signs = {item["column"]: item for item in inspection.get("negative_share", ())}
     columns = list(inspection["columns"])
-    table = _table()
+    table = new_table()
     table.add_column("\ncolumn", no_wrap=True, overflow="ellipsis", max_width=28)
     table.add_column("\nkind", no_wrap=True, overflow="ellipsis", max_width=20)
     for title in ("\nmissing", "\ndistinct"):
@@ -231,27 +214,16 @@ def _columns(inspection: Mapping[str, Any], shown: int) -> Table:
         cells = [
             Text(visible(column["name"], 60)),
             Text(visible(column["kind"], 40)),
-            _plain(percent(column["missing"], 1) if column["missing"] else "0"),
-            _plain(f"{column['distinct']:,}"),
-            _plain(percent(sign.get("raw"))),
-            _plain(percent(sign.get("scaled"))),
+            plain_text(percent(column["missing"], 1) if column["missing"] else "0"),
+            plain_text(f"{column['distinct']:,}"),
+            plain_text(percent(sign.get("raw"))),
+            plain_text(percent(sign.get("scaled"))),
             Text(visible(column["example"], 40)),
         ]
         table.add_row(*cells[:shown])
     if len(columns) > _COLUMNS:
         table.add_row(Text(f"and {len(columns) - _COLUMNS} more; --json lists all"))
     return table
-
-
-def _table(**options: Any) -> Table:
-    return Table(
-        box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False, **options
-    )
-
-
-def _plain(text: str) -> Text:
-    """Without the page's typography: not every terminal's encoding has a minus sign."""
-    return Text(text.replace("−", "-").replace("–", "-"))
 
 
 def _confidence(verdict: Mapping[str, Any]) -> str:

@@ -1,29 +1,29 @@
 """Diagnosis while a model trains, at a bounded share of the time.
 
 ``watch(model)`` samples now and then: a small forward pass beside the training's own, and what
-one step of the optimizer did to the weights. The next sample waits until sampling has taken no
-more than ``share`` of the time since the start, so that the overhead is bounded whatever the
-model's size.
+one step of the optimizer did to the weights. When the next one may come, ``pace`` says.
 """
 
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from rectifier.errors import InputError
 from rectifier.repair.findings import Finding, ordered
-from rectifier.repair.gradients import Gradients
+from rectifier.repair.gradients import Stepped
+from rectifier.repair.live.pace import Pace
 from rectifier.repair.rules import learning, units
 from rectifier.repair.rules.units import Watched
 from rectifier.repair.sites import library_of
+from rectifier.repair.statistics import UnitStatistics
 
 __all__ = ["Record", "watch"]
 
 ROWS = 64  # of a batch that a sample looks at
+WEIGHTS = 1 << 16  # of a kernel, evenly spread, that a step is measured on
 _log = logging.getLogger("rectifier")
 
 
@@ -33,7 +33,7 @@ def watch(
     *,
     optimizer: Any = None,
     every: int = 100,
-    share: float = 0.05,
+    share: float = 0.02,
     on_finding: Callable[[Finding], None] | None = None,
 ) -> Any:
     """Watches a model while it trains.
@@ -50,7 +50,8 @@ def watch(
         optimizer: PyTorch: whose steps are measured. Lightning and the Hugging Face Trainer hand
             theirs over when training starts.
         every: training steps from one sample to the next, at least.
-        share: of the time that sampling may take.
+        share: of the time that sampling may take, by what the training's steps took with a sample
+            and without; the next sample waits until that is kept. 1 is without a limit.
         on_finding: called once for each kind of fault and layer; by default a line goes to the
             logger ``rectifier``.
 
@@ -81,7 +82,6 @@ class Record:
     Attributes:
         history: a dict a sample and site: step, site, dead, saturated, linear (shares of units).
         findings: each kind and layer once, as it was first seen.
-        seconds: time spent on samples.
     """
 
     def __init__(
@@ -89,31 +89,24 @@ class Record:
     ) -> None:
         self.history: list[dict[str, Any]] = []
         self.findings: list[Finding] = []
-        self.seconds = 0.0
-        self._every, self._share = every, share
+        self._pace = Pace(every, share)
         self._told = on_finding or _warn
         self._known: set[tuple[str, str]] = set()
-        self._start = time.perf_counter()
-        self._next = 0
+
+    @property
+    def seconds(self) -> float:
+        """What sampling has cost: its own time, and by what it slowed the steps after it."""
+        return self._pace.seconds
 
     def due(self, step: int) -> bool:
-        """Whether a sample may be taken now."""
-        if step < self._next:
-            return False
-        self._next = step + self._every
-        elapsed = time.perf_counter() - self._start
-        return self.seconds <= self._share * elapsed
+        """Whether a sample is to be taken now; asked once at every step."""
+        return self._pace.due(step)
 
-    @contextmanager
-    def timed(self) -> Iterator[None]:
-        """Counts the time inside as spent on samples."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds += time.perf_counter() - start
+    def timed(self) -> AbstractContextManager[None]:
+        """Counts the time inside as spent on the sample of this step."""
+        return self._pace.timed()
 
-    def see_units(self, step: int, watched: list[Watched]) -> None:
+    def see_units(self, step: int, watched: Sequence[Watched[UnitStatistics]]) -> None:
         """Takes in the sites of one sample."""
         for one in watched:
             shares = one.statistics.shares()
@@ -128,9 +121,9 @@ class Record:
             )
         self._tell(units.find(watched))
 
-    def see_step(self, gradients: Gradients) -> None:
-        """Takes in one step of the optimizer."""
-        self._tell(learning.find_live(gradients))
+    def see_step(self, steps: Sequence[Stepped]) -> None:
+        """Takes in what one step of the optimizer did to every kernel."""
+        self._tell(learning.find_live(steps))
 
     def _tell(self, findings: list[Finding]) -> None:
         for finding in ordered(findings):

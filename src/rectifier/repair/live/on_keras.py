@@ -9,10 +9,12 @@ import numpy as np
 
 from rectifier.repair.batches import Batch
 from rectifier.repair.diagnosis import watch_sites
-from rectifier.repair.gradients import Gradients, WeightGradient
-from rectifier.repair.live import ROWS, Record
+from rectifier.repair.gradients import Stepped
+from rectifier.repair.live import ROWS, WEIGHTS, Record
 from rectifier.repair.passes.on_keras import KerasPasses
-from rectifier.repair.structure.on_keras import numbers, trainable_paths, weights
+from rectifier.repair.sites import Known
+from rectifier.repair.statistics import UnitStatistics
+from rectifier.repair.structure.on_keras import kernels, numbers
 
 
 class KerasWatch(keras.callbacks.Callback):
@@ -27,8 +29,9 @@ class KerasWatch(keras.callbacks.Callback):
         self._batch = Batch(keras.tree.map_structure(lambda x: x[:ROWS], data))
         self._passes = KerasPasses(model, None, None, False)
         self._passes.forward(self._batch)  # inputs that do not fit say so before training
+        self._known = Known()
         self._steps = 0
-        self._before: dict[str, np.ndarray] | None = None
+        self._before: list[tuple[str, Any, np.ndarray]] = []
 
     @property
     def findings(self) -> list[Any]:
@@ -43,31 +46,50 @@ class KerasWatch(keras.callbacks.Callback):
         """Time spent on samples."""
         return self._record.seconds
 
+    # Not on_train_batch_end: with a callback there, Keras waits for every batch's numbers before it
+    # starts the next one.
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        if self._record.due(self._steps):
+        due = self._record.due(self._steps)
+        if due or self._before:
             with self._record.timed():
                 model = self.model  # brings the variables up to date where a backend holds them
-                with self._passes.untouched():
-                    watched, _ = watch_sites(model, self._passes, [self._batch])
-                self._record.see_units(self._steps, watched)
-                self._before = self._kernels()
+                self._after_step()
+                if due:
+                    self._sample(model)
         self._steps += 1
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if self._before is None:
-            return
-        with self._record.timed():
-            before, self._before = self._before, None
-            after = self._kernels()
-            records = {}
-            for weight in weights(self.model):
-                if weight.path in before and weight.kernel:
-                    record = WeightGradient(weight)
-                    record.step = float(np.linalg.norm(after[weight.path] - before[weight.path]))
-                    records[weight.path] = record
-            self._record.see_step(Gradients(records))
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """The step before it is measured now: at the end of the last one nothing begins."""
+        if self._before:
+            with self._record.timed():
+                _ = self.model
+                self._after_step()
 
-    def _kernels(self) -> dict[str, np.ndarray]:
-        model = self.model
-        pairs = zip(trainable_paths(model), model.trainable_variables, strict=True)
-        return {path: numbers(variable.value).copy() for path, variable in pairs}
+    def _sample(self, model: Any) -> None:
+        with self._passes.untouched():
+            watched = watch_sites(
+                model, self._passes, [self._batch], UnitStatistics, known=self._known
+            )
+        self._record.see_units(self._steps, watched)
+        self._before = [(layer, v, _spread(v).copy()) for layer, v in kernels(model)]
+
+    def _after_step(self) -> None:
+        before, self._before = self._before, []
+        if before:
+            self._record.see_step([_stepped(*one) for one in before])
+
+
+def _spread(variable: Any) -> np.ndarray:
+    """At most ``WEIGHTS`` elements, evenly spread."""
+    flat = numbers(variable.value).reshape(-1)
+    return flat[:: max(1, -(-flat.size // WEIGHTS))]
+
+
+def _stepped(layer: str, variable: Any, old: np.ndarray) -> Stepped:
+    size, step = _norm(old), _norm(_spread(variable) - old)
+    return Stepped(layer, step / size if size else None)
+
+
+def _norm(values: np.ndarray) -> float:
+    # np.linalg.norm asks BLAS for it, whose threads then spin beside the training's.
+    return float(np.sqrt(np.sum(np.square(values, dtype=np.float64))))

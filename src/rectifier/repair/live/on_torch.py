@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import torch
 
 from rectifier.repair.batches import Batch
 from rectifier.repair.diagnosis import watch_sites
-from rectifier.repair.gradients import Gradients, WeightGradient
-from rectifier.repair.live import ROWS, Record
+from rectifier.repair.gradients import Stepped
+from rectifier.repair.live import ROWS, WEIGHTS, Record
 from rectifier.repair.passes.on_torch import TorchPasses
-from rectifier.repair.structure.on_torch import weights
+from rectifier.repair.sites import Known
+from rectifier.repair.statistics import UnitStatistics
+from rectifier.repair.structure.on_torch import kernels
 
 
 class TorchWatch:
@@ -29,8 +30,9 @@ class TorchWatch:
         self._model = getattr(model, "_orig_mod", model)
         self._record = record
         self._passes = TorchPasses(model, None, None, True)
+        self._known = Known()
         self._inside = False
-        self._before: dict[str, torch.Tensor] = {}
+        self._before: list[tuple[str, torch.nn.Parameter, torch.Tensor]] = []
         self._steps = 0
         self._handles = [self._model.register_forward_hook(self._after_forward, with_kwargs=True)]
         self._optimizer: Any = None
@@ -75,13 +77,18 @@ class TorchWatch:
             try:
                 batch = Batch(_few(dict(keywords) or tuple(args)))
                 with self._passes.untouched():
-                    watched, _ = watch_sites(self._model, self._passes, [batch])
+                    watched = watch_sites(
+                        self._model, self._passes, [batch], UnitStatistics, known=self._known
+                    )
                 self._record.see_units(step, watched)
             finally:
                 self._inside = False
             if self._optimizer is not None:
-                named = self._model.named_parameters()
-                self._before = {n: p.detach().clone() for n, p in named if p.requires_grad}
+                self._before = [
+                    (layer, p, _spread(p).clone())
+                    for layer, _, p in kernels(self._model)
+                    if p.requires_grad
+                ]
 
     def _attach(self, optimizer: Any) -> None:
         if self._optimizer is None and hasattr(optimizer, "register_step_post_hook"):
@@ -94,20 +101,11 @@ class TorchWatch:
         if not self._before:
             return
         with self._record.timed():
-            before, self._before = self._before, {}
-            parameters = dict(self._model.named_parameters())
+            before, self._before = self._before, []
             have = {id(p) for group in optimizer.param_groups for p in group["params"]}
-            records = {}
-            for weight in weights(self._model):
-                parameter, old = parameters[weight.path], before.get(weight.path)
-                if old is None or id(parameter) not in have:
-                    continue
-                record = WeightGradient(replace(weight, values=old.float().cpu().numpy()))
-                grad = parameter.grad
-                record.update(None if grad is None else grad.float().cpu().numpy())
-                record.step = float((parameter.detach() - old).float().norm())
-                records[weight.path] = record
-            self._record.see_step(Gradients(records))
+            self._record.see_step(
+                [_stepped(layer, p, old) for layer, p, old in before if id(p) in have]
+            )
 
     # -- what trainers call ----------------------------------------------------------------------
 
@@ -154,3 +152,16 @@ def _few(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _few(v) for k, v in value.items()}
     return value
+
+
+def _spread(values: torch.Tensor) -> torch.Tensor:
+    """At most ``WEIGHTS`` elements, evenly spread; a view where the memory is in one piece."""
+    flat = values.detach().reshape(-1)
+    return flat[:: max(1, -(-flat.numel() // WEIGHTS))]
+
+
+def _stepped(layer: str, parameter: torch.Tensor, old: torch.Tensor) -> Stepped:
+    size, step = old.float().norm(), (_spread(parameter) - old).float().norm()
+    grad = parameter.grad
+    broken = grad is not None and not bool(torch.isfinite(grad.detach().sum(dtype=torch.float64)))
+    return Stepped(layer, float(step / size) if size else None, broken)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from rectifier import catalog
 from rectifier.repair.findings import Finding, Sure
-from rectifier.repair.gradients import Gradients
+from rectifier.repair.gradients import Gradients, Stepped
 from rectifier.repair.structure import Network, Step, Weight
 
 # |g| |w| / loss: a relative change of a layer changes the loss by this share of it. Healthy layers
@@ -39,19 +39,14 @@ def find(
     return found
 
 
-def find_live(gradients: Gradients) -> list[Finding]:
+def find_live(steps: Sequence[Stepped]) -> list[Finding]:
     """Faults that one step of training shows by itself, without the loss and the wiring."""
-    records = [
-        (Step(-1, "weights", "step", r.weight.layer, ()), r.weight, r)
-        for r in gradients.weights.values()
-        if r.weight.kernel
-    ]
-    broken = [w.layer for _, w, r in records if r.broken]
-    if broken:
-        what = f"the gradient of {broken[0]} is NaN or infinite"
+    broken = next((s.layer for s in steps if s.broken), None)
+    if broken is not None:
+        what = f"the gradient of {broken} is NaN or infinite"
         remedy = "lower the learning rate, clip gradients, look for NaN in the data"
-        return [Finding("not_finite", what, broken[0], remedy, "certain")]
-    return list(_steps(records))
+        return [Finding("not_finite", what, broken, remedy, "certain")]
+    return list(_steps([(s.layer or "the model", s.ratio) for s in steps]))
 
 
 def _kernels(network: Network, weights: list[Weight]) -> list[tuple[Step, Weight]]:
@@ -210,7 +205,7 @@ def _of_gradients(
             remedy = "weights with spread gain / sqrt(fan in), clip gradients to norm 1"
             numbers = {"norm": record.norm, "ratio": ratio}
             yield Finding("exploding_gradients", what, step.where, remedy, numbers=numbers)
-    yield from _steps(records)
+    yield from _steps([(s.where, r.step_ratio) for s, _, r in records])
 
 
 def _never(gradients: Gradients, flat: bool, framework: str) -> Iterator[Finding]:
@@ -236,21 +231,21 @@ def _never(gradients: Gradients, flat: bool, framework: str) -> Iterator[Finding
         yield Finding("never_updated", what, path.rpartition(".")[0], remedy, "certain")
 
 
-def _steps(records: list) -> Iterator[Finding]:
-    ratios = [(s, r.step_ratio) for s, _, r in records]
-    ratios = [(s, ratio) for s, ratio in ratios if ratio is not None and math.isfinite(ratio)]
-    if not ratios:
+def _steps(ratios: Sequence[tuple[str, float | None]]) -> Iterator[Finding]:
+    """``ratios``: of each layer, the norm of one step over that of the weights."""
+    known = [(where, r) for where, r in ratios if r is not None and math.isfinite(r)]
+    if not known:
         return
-    middle = float(np.median([ratio for _, ratio in ratios]))
-    step, largest = max(ratios, key=lambda pair: pair[1])
+    middle = float(np.median([ratio for _, ratio in known]))
+    where, largest = max(known, key=lambda pair: pair[1])
     if middle > LARGE_STEP:
         what = (
             f"one step of the optimizer changes weights by {middle:.0%} of their norm in the "
-            f"middle layer, by {largest:.0%} in {step.where}"
+            f"middle layer, by {largest:.0%} in {where}"
         )
         remedy = f"divide the learning rate by {10 ** round(math.log10(middle / 1e-3)):g}"
-        yield Finding("large_steps", what, step.where, remedy, numbers={"ratio": middle})
+        yield Finding("large_steps", what, where, remedy, numbers={"ratio": middle})
     elif 0 < middle < SMALL_STEP:
         what = f"one step of the optimizer changes weights by {middle:.1g} of their norm"
         remedy = f"multiply the learning rate by {10 ** round(math.log10(1e-3 / middle)):g}"
-        yield Finding("small_steps", what, step.where, remedy, numbers={"ratio": middle})
+        yield Finding("small_steps", what, where, remedy, numbers={"ratio": middle})

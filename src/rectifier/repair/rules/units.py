@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from rectifier.repair.findings import Finding
 from rectifier.repair.sites import Site
-from rectifier.repair.statistics import SiteStatistics
+from rectifier.repair.statistics import UnitStatistics
 from rectifier.repair.structure import Network
 
 # Shares of a layer's units from which it is a finding. Healthy networks have some units of every
@@ -22,15 +23,18 @@ FEWEST_ROWS = 32  # of fewer rows a share of 99 % says nothing
 INPUT_SPREAD = 30.0  # root mean square of an input feature
 
 
+S_co = TypeVar("S_co", bound=UnitStatistics, covariant=True)
+
+
 @dataclass(frozen=True)
-class Watched:
+class Watched(Generic[S_co]):
     """A site and what was seen there."""
 
     site: Site
-    statistics: SiteStatistics
+    statistics: S_co
 
 
-def find(watched: list[Watched]) -> list[Finding]:
+def find(watched: Sequence[Watched[UnitStatistics]]) -> list[Finding]:
     """All faults of units, in the order of the sites."""
     found: list[Finding] = []
     for one in watched:
@@ -40,7 +44,7 @@ def find(watched: list[Watched]) -> list[Finding]:
     return found
 
 
-def _of_site(one: Watched, cut: bool) -> Iterator[Finding]:
+def _of_site(one: Watched[UnitStatistics], cut: bool) -> Iterator[Finding]:
     site, seen = one.site, one.statistics
     shares = seen.shares()
     if shares.nonfinite:
@@ -84,14 +88,16 @@ def _of_site(one: Watched, cut: bool) -> Iterator[Finding]:
         yield _finding("constant_units", one, what, remedy, "likely", shares.constant)
 
 
-def _finding(kind: str, one: Watched, what: str, remedy: str, sure: str, share: float) -> Finding:
+def _finding(
+    kind: str, one: Watched[UnitStatistics], what: str, remedy: str, sure: str, share: float
+) -> Finding:
     site = one.site
     numbers = {"site": site.name, "value": float(share), "rows": one.statistics.rows}
     where = site.layer or site.name
     return Finding(kind, what, where, remedy, sure, site.source, numbers)  # type: ignore[arg-type]
 
 
-def _revive(one: Watched) -> str:
+def _revive(one: Watched[UnitStatistics]) -> str:
     activation = one.site.activation
     other = "leaky_relu(negative_slope=0.1)"
     if activation is not None and activation.name != "relu":
@@ -99,11 +105,11 @@ def _revive(one: Watched) -> str:
     return f'rf.swap(model, {{"{one.site.name}": "{other}"}}), and a lower learning rate'
 
 
-def _spread(seen: SiteStatistics) -> float:
+def _spread(seen: UnitStatistics) -> float:
     return float(np.sqrt(np.mean(seen.z_mean**2 + seen.z_sd**2)))
 
 
-def find_inputs(inputs: SiteStatistics | None, network: Network) -> list[Finding]:
+def find_inputs(inputs: UnitStatistics | None, network: Network) -> list[Finding]:
     """Inputs far from mean 0 and spread 1, where nothing scales them before the first weights."""
     first = next(network.of_role("weights"), None)
     if inputs is None or first is None or inputs.rows < FEWEST_ROWS:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from rectifier.activation import Activation
 from rectifier.errors import InputError
 
-__all__ = ["How", "Receive", "Site", "find", "library_of", "tap"]
+__all__ = ["How", "Known", "Receive", "Site", "find", "library_of", "tap"]
 
 How = Literal["module", "call", "attribute", "layer", "inside"]
 
@@ -75,7 +75,14 @@ def find(model: Any, batch: Any = None) -> list[Site]:
     return list(_finder(model).find(model, batch))
 
 
-def tap(model: Any, receive: Receive) -> AbstractContextManager[None]:
+@dataclass
+class Known:
+    """What a tap found in its first look at a model, kept for the next tap of the same one."""
+
+    found: Any = None
+
+
+def tap(model: Any, receive: Receive, known: Known | None = None) -> AbstractContextManager[None]:
     """While open, every forward pass calls ``receive(site, z, y)`` at each site it meets.
 
     ``z`` is what goes into the activation and ``y`` what comes out, arrays of the model's library
@@ -86,10 +93,14 @@ def tap(model: Any, receive: Receive) -> AbstractContextManager[None]:
     In Keras a forward pass is ``model(x)``, run eagerly; what passes through a compiled
     ``fit`` or ``predict`` has no values to show.
 
+    Args:
+        known: where the first look at the model is kept; a tap that is given one that has been
+            used for this model before looks no more. By default every tap looks for itself.
+
     Raises:
         InputError: neither a PyTorch nor a Keras model, or a Keras model that is not built.
     """
-    context: AbstractContextManager[None] = _finder(model).tap(model, receive)
+    context: AbstractContextManager[None] = _finder(model).tap(model, receive, known or Known())
     return context
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from rectifier.activation import Activation
 from rectifier.catalog import get
 from rectifier.errors import InputError, ParameterError, UnknownName
-from rectifier.repair.sites import How, Receive, Site, recognise
+from rectifier.repair.sites import How, Known, Receive, Site, recognise
 from rectifier.repair.sites.keras_calls import REASON, plain_calls
 
 # Attributes that hold an activation, whatever function that is; other attributes count when they
@@ -296,10 +296,12 @@ def _spelled(value: Any) -> Any:
 
 
 @contextmanager
-def tap(model: Any, receive: Receive) -> Iterator[None]:
+def tap(model: Any, receive: Receive, known: Known) -> Iterator[None]:
     """See :func:`rectifier.repair.sites.tap`."""
+    if known.found is None:
+        known.found = survey(model)
     with ExitStack() as stack:
-        for site, place in survey(model).sites.items():
+        for site, place in known.found.sites.items():
             if site.how != "inside":
                 stack.enter_context(_tapped(site, place, receive))
         yield

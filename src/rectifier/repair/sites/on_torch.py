@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from rectifier.repair.sites import Receive, Site
+from rectifier.repair.sites import Known, Receive, Site
 from rectifier.repair.sites.torch_pass import Call, Module, Watch, eagerly
 from rectifier.repair.sites.torch_survey import Found, plain, survey, watched
 
@@ -19,9 +19,9 @@ def find(model: Any, batch: Any = None) -> list[Site]:
 
 
 @contextmanager
-def tap(model: Any, receive: Receive) -> Iterator[None]:
+def tap(model: Any, receive: Receive, known: Known) -> Iterator[None]:
     """See :func:`rectifier.repair.sites.tap`."""
-    listener = _Tap(plain(model), receive)
+    listener = _Tap(plain(model), receive, known)
     with eagerly(), Watch(plain(model), listener, before=listener.discover):
         yield
 
@@ -29,9 +29,10 @@ def tap(model: Any, receive: Receive) -> Iterator[None]:
 class _Tap:
     """Hands on what passes through known sites."""
 
-    def __init__(self, model: Any, receive: Receive) -> None:
+    def __init__(self, model: Any, receive: Receive, known: Known) -> None:
         self._model = model
         self._receive = receive
+        self._known = known
         self._found: Found | None = None
         self._roots: dict[Any, list[tuple[Site, int]]] = {}
         self._inputs: dict[Site, Any] = {}
@@ -41,8 +42,10 @@ class _Tap:
         """A first look, without gradients, before the pass that is listened to."""
         if self._found is not None:
             return
-        self._found = watched(self._model, args, keywords)
-        for site, place in self._found.sites.items():
+        if self._known.found is None:
+            self._known.found = watched(self._model, args, keywords)
+        self._found = found = self._known.found
+        for site, place in found.sites.items():
             if place.root is not None:
                 path, argument = place.root
                 self._roots.setdefault((place.owner, path), []).append((site, argument))

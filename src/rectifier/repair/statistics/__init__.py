@@ -3,6 +3,10 @@
 Every quantity is kept per unit as a running sum, so that a site costs some hundred bytes a unit
 whatever the data; the effective rank keeps one covariance of at most 256 units. The formulas
 are explained in docs/diagnosis.md.
+
+``UnitStatistics`` is what a watch beside a training computes, ``SiteStatistics`` adds what only a
+diagnosis shows. The first does without matrix products: the threads of NumPy's BLAS go on spinning
+for some 25 ms after one, beside the training's own (benchmarks/watch.py).
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from rectifier.activation import Activation
 from rectifier.repair.statistics.histogram import Histogram
 from rectifier.repair.statistics.rank import Covariance
 
-__all__ = ["Histogram", "Limits", "SiteStatistics", "UnitShares", "unit_rows"]
+__all__ = ["Histogram", "Limits", "SiteStatistics", "UnitShares", "UnitStatistics", "unit_rows"]
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,12 @@ class UnitShares:
     nonfinite: float
 
 
-class SiteStatistics:
-    """Running statistics of one site.
+class UnitStatistics:
+    """Running statistics of one site's units.
 
-    >>> site = SiteStatistics(rf.get("relu"), units=64)
+    >>> site = UnitStatistics(rf.get("relu"), units=64)
     >>> for z, y in batches: site.update(z, y)      # [rows, units], any float dtype
-    >>> site.dead, site.shares().dead, site.rank.effective()
+    >>> site.dead, site.shares().dead
 
     Attributes:
         activation: its entry, or None where it is not known; then nothing is said of slopes.
@@ -71,14 +75,11 @@ class SiteStatistics:
         self.rows = 0
         # A slope is a property of a unit only where an output depends on one input.
         self.sloped = activation is not None and activation.elementwise
-        self.z_histogram, self.y_histogram = Histogram(), Histogram()
-        self.rank = Covariance(units)
         self._z, self._y = _Moments(units), _Moments(units)
         self._zy = np.zeros(units)
         self._flat = np.zeros(units, np.int64)
         self._shallow = np.zeros(units, np.int64)
         self._nonfinite = np.zeros(units, np.int64)
-        self._zeros = np.zeros(units, np.int64)
         self._steepest = _steepest(activation) if activation and self.sloped else 1.0
 
     def update(self, z: np.ndarray, y: np.ndarray) -> None:
@@ -86,23 +87,19 @@ class SiteStatistics:
 
         Args:
             z: pre-activations [rows, units]; where the activation takes another shape than it
-                gives (a gated one), only the histogram of it is kept.
+                gives (a gated one), nothing is said of slopes.
             y: activations [rows, units].
         """
         y = np.asarray(y)
         same = z.shape == y.shape
         finite_z, finite_y = np.isfinite(z), np.isfinite(y)
         self.rows += len(y)
-        self.z_histogram.update(z[finite_z])
-        self.y_histogram.update(y[finite_y])
         bad = ~finite_y | ~finite_z if same else ~finite_y
         if bad.any():
             self._nonfinite += bad.sum(0)
             y = np.where(bad, 0, y)
             z = np.where(bad, 0, z) if same else z
-        self._zeros += (np.abs(y) < 1e-6).sum(0)
         y_shift = self._y.update(y)
-        self.rank.update(y)
         if not same:
             return
         z_shift = self._z.update(z)
@@ -184,13 +181,6 @@ class SiteStatistics:
     def y_sd(self) -> np.ndarray:
         return np.sqrt(self._y.m2 / max(1, self.rows))
 
-    # -- of the site --------------------------------------------------------------------------
-
-    @property
-    def sparsity(self) -> float:
-        """Share of outputs within 1e-6 of zero."""
-        return float(self._zeros.sum() / max(1, self.rows * self.units))
-
     def shares(self) -> UnitShares:
         """How many of the units are what."""
         dead = self.dead
@@ -201,6 +191,39 @@ class SiteStatistics:
             constant=float((self.constant & ~dead & ~self.saturated).mean()),
             nonfinite=float((self._nonfinite > 0).mean()),
         )
+
+
+class SiteStatistics(UnitStatistics):
+    """Of the units, and of the site as a whole: histograms, zeros, effective rank.
+
+    >>> site = SiteStatistics(rf.get("relu"), units=64)
+    >>> for z, y in batches: site.update(z, y)
+    >>> site.sparsity, site.rank.effective(), site.z_histogram.trimmed()
+    """
+
+    def __init__(
+        self, activation: Activation | None, units: int, limits: Limits | None = None
+    ) -> None:
+        super().__init__(activation, units, limits)
+        self.z_histogram, self.y_histogram = Histogram(), Histogram()
+        self.rank = Covariance(units)
+        self._zeros = 0
+
+    def update(self, z: np.ndarray, y: np.ndarray) -> None:
+        super().update(z, y)
+        finite = np.isfinite(y)
+        self.z_histogram.update(z[np.isfinite(z)])
+        self.y_histogram.update(y[finite])
+        if z.shape == y.shape:
+            finite &= np.isfinite(z)
+        y = np.where(finite, y, 0)
+        self._zeros += int(np.count_nonzero(np.abs(y) < 1e-6))
+        self.rank.update(y)
+
+    @property
+    def sparsity(self) -> float:
+        """Share of outputs within 1e-6 of zero."""
+        return self._zeros / max(1, self.rows * self.units)
 
 
 @dataclass

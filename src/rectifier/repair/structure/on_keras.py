@@ -263,13 +263,24 @@ def weights(model: Any) -> list[Weight]:
             continue
         layer, name = owners.get(id(variable), ""), variable.path.split("/")[-1]
         shape = tuple(variable.shape)
-        kernel = len(shape) > 1 and "kernel" in name
+        kernel = _is_kernel(variable)
         field = int(np.prod(shape[:-2])) if kernel else 1
         fans = (shape[-2] * field, shape[-1] * field) if kernel else (0, 0)
         values = numbers(variable.value).astype(np.float32)
         inside, out = fans
         found.append(Weight(layer, name, values, kernel, inside, out, id(variable) in training))
     return found
+
+
+def _is_kernel(variable: Any) -> bool:
+    """Whether it is linear in a layer's input: no bias, no scale, no table of an embedding."""
+    return len(variable.shape) > 1 and "kernel" in variable.path.split("/")[-1]
+
+
+def kernels(model: Any) -> list[tuple[str, Any]]:
+    """Path of the layer and variable of every trainable kernel."""
+    owners = _owners(model)
+    return [(owners.get(id(v), ""), v) for v in model.trainable_variables if _is_kernel(v)]
 
 
 def numbers(value: Any) -> np.ndarray:

@@ -287,20 +287,29 @@ def _fans(operation: str, kernel: torch.Tensor, given: torch.Tensor | None) -> d
 def weights(model: torch.nn.Module) -> list[Weight]:
     """Every parameter of the model, in its own order, one that is shared once."""
     modules = dict(model.named_modules())
+    own = {id(p) for _, _, p in kernels(model)}
     found = []
     for path, parameter in model.named_parameters():
         layer, _, name = path.rpartition(".")
         values = parameter.detach().float().cpu().numpy()
-        module = modules.get(layer)
-        lookup = isinstance(module, torch.nn.Embedding | torch.nn.EmbeddingBag)
-        kernel = values.ndim > 1 and not lookup and "weight" in name
+        kernel = id(parameter) in own
         field = int(values[0, 0].size) if values.ndim > 2 else 1
         fans = (values.shape[1] * field, values.shape[0] * field) if kernel else (0, 0)
-        if isinstance(module, torch.nn.modules.conv._ConvTransposeNd):
+        if isinstance(modules.get(layer), torch.nn.modules.conv._ConvTransposeNd):
             fans = fans[::-1]
         inside, out = fans
         found.append(Weight(layer, name, values, kernel, inside, out, parameter.requires_grad))
     return found
+
+
+def kernels(model: torch.nn.Module) -> Iterator[tuple[str, str, torch.nn.Parameter]]:
+    """Path of the layer, name and parameter of all that is linear in a layer's input."""
+    modules = dict(model.named_modules())
+    for path, parameter in model.named_parameters():
+        layer, _, name = path.rpartition(".")
+        lookup = isinstance(modules.get(layer), torch.nn.Embedding | torch.nn.EmbeddingBag)
+        if parameter.dim() > 1 and not lookup and "weight" in name:
+            yield layer, name, parameter
 
 
 def _tensors(value: Any) -> Iterator[torch.Tensor]:

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from rectifier.repair.batches import Batch
+from rectifier.repair.passes import passes_of
 from rectifier.repair.sites import Site, tap
-
-# A unit is dead where its slope is below this for at least this share of the rows.
-_FLAT = 1e-6
-_ALWAYS = 0.99
+from rectifier.repair.statistics import UnitStatistics, unit_rows
 
 
 @dataclass
@@ -33,7 +32,8 @@ class Effect:
         largest_change, mean_change: of the outputs, absolute; NaN where one is not a number.
         same_bits: whether the outputs are equal to the last bit.
         units: at the places that changed, of the activations that are known.
-        dead_before, dead_after: units among them whose slope is under 1e-6 for 99 % of the rows.
+        dead_before, dead_after: dead units among them, by the definition of
+            :func:`rectifier.diagnose`; one in several places of a pass has to be dead in all.
         memory_before, memory_after: bytes that the model keeps for the backward pass, parameters
             aside; None where the library does not tell (TensorFlow).
     """
@@ -75,19 +75,30 @@ class Effect:
 
 def measure(model: Any, data: Any, library: ModuleType) -> Measured:
     """One pass of ``data`` in evaluation mode, and the memory of one with gradients."""
-    dead: dict[str, tuple[int, int]] = {}
+    seen: dict[str, UnitStatistics] = {}
+    passes = passes_of(model, None, None, False)
+    batch = Batch(data if isinstance(data, dict) else tuple(data) if _several(data) else data)
+    with passes.untouched():
+        passes.structure(batch)
 
-    def receive(site: Site, z: Any, y: Any) -> None:
-        if site.activation is None or site.activation.kind != "elementwise":
-            return
-        slopes = np.abs(site.activation.derivative(library.array(z).astype(np.float64)))
-        axis = library.unit_axis(slopes.ndim)
-        flat = np.moveaxis(slopes, axis, -1).reshape(-1, slopes.shape[axis]) < _FLAT
-        dead[site.name] = (int(np.sum(flat.mean(axis=0) >= _ALWAYS)), flat.shape[1])
+        def receive(site: Site, z: Any, y: Any) -> None:
+            if site.activation is None or not site.activation.elementwise:
+                return
+            axis = passes.unit_axis(site, y)
+            rows_z, rows_y = (unit_rows(passes.array(v), axis) for v in (z, y))
+            units = rows_y.shape[1]
+            if seen.setdefault(site.name, UnitStatistics(site.activation, units)).units == units:
+                seen[site.name].update(rows_z, rows_y)
 
-    with tap(model, receive):
-        outputs = [library.array(y) for y in library.outputs(model, data)]
+        with tap(model, receive):
+            passes.forward(batch)
+    dead = {name: (int(one.dead.sum()), one.units) for name, one in seen.items()}
+    outputs = [library.array(y) for y in library.outputs(model, data)]
     return Measured(outputs, dead, library.memory(model, data))
+
+
+def _several(data: Any) -> bool:
+    return isinstance(data, list | tuple)
 
 
 def effect_of(before: Measured, after: Measured, changed: list[str]) -> Effect:

@@ -28,7 +28,7 @@ from rectifier.repair.sites.on_keras import (
     tensors,
 )
 
-__all__ = ["array", "copied", "memory", "outputs", "replaced", "unit_axis"]
+__all__ = ["array", "copied", "memory", "outputs", "replaced"]
 
 
 def copied(model: Any) -> Any:
@@ -146,12 +146,6 @@ def _give(layer: Any, attribute: str, new: Any) -> None:
     if isinstance(new, keras.layers.Layer) and shapes:
         new.build(layer.compute_output_shape(next(iter(shapes.values()))))
         new.built = True
-
-
-def unit_axis(dimensions: int) -> int:
-    """Units are along the last axis; with channels first, along the second of images."""
-    first = keras.config.image_data_format() == "channels_first"
-    return 1 if first and dimensions >= 4 else -1
 
 
 def array(x: Any) -> Any:

@@ -19,7 +19,7 @@ from rectifier.repair.swapping import torch_methods
 from rectifier.repair.swapping.rewriting import Unreachable
 from rectifier.torch.functions import applied
 
-__all__ = ["array", "copied", "memory", "outputs", "replaced", "unit_axis"]
+__all__ = ["array", "copied", "memory", "outputs", "replaced"]
 
 
 def copied(model: Any) -> Any:
@@ -142,11 +142,6 @@ def _tell_fast_path(owner: Any, attribute: str) -> None:
     """nn.TransformerEncoderLayer keeps a number for its fused path: 1 for relu, 2 for gelu."""
     if attribute == "activation" and hasattr(owner, "activation_relu_or_gelu"):
         owner.activation_relu_or_gelu = 0
-
-
-def unit_axis(dimensions: int) -> int:
-    """Images and volumes have their channels second, everything else its features last."""
-    return 1 if dimensions >= 4 else -1
 
 
 def outputs(model: Any, data: Any) -> list[Any]:

@@ -10,8 +10,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from rectifier.report.layout import Fitted, new_table, plain_text
 from rectifier.report.plain import count, number, percent, sentence, visible
-from rectifier.report.terminal import _Fitted, _plain, _table
 
 _FINDINGS, _SITES = 20, 60
 _COLOURS = {"fault": "bold yellow", "note": "bold"}
@@ -19,7 +19,7 @@ _COLOURS = {"fault": "bold yellow", "note": "bold"}
 
 def rendered(diagnosis: Mapping[str, Any]) -> RenderableType:
     """Everything, never wider than 100 characters."""
-    return _Fitted([Group(*_parts(diagnosis))])
+    return Fitted([Group(*_parts(diagnosis))])
 
 
 def headline(diagnosis: Mapping[str, Any]) -> str:
@@ -49,7 +49,7 @@ def _parts(diagnosis: Mapping[str, Any]) -> list[RenderableType]:
     if len(findings) > _FINDINGS:
         parts.append(Text(f"{len(findings) - _FINDINGS} more findings; --json lists them\n"))
     if diagnosis["layers"]:
-        parts.append(_Fitted([_sites(diagnosis, extra) for extra in range(5, -1, -1)]))
+        parts.append(Fitted([_sites(diagnosis, extra) for extra in range(5, -1, -1)]))
     return parts
 
 
@@ -76,7 +76,7 @@ def _sites(diagnosis: Mapping[str, Any], extra: int) -> Table:
         "z mean": lambda row: number(row["z_mean"]),
         "z spread": lambda row: number(row["z_spread"]),
     }
-    table = _table(caption="shares of units; zeros: share of outputs", caption_justify="left")
+    table = new_table(caption="shares of units; zeros: share of outputs", caption_justify="left")
     table.add_column("site", no_wrap=True, overflow="ellipsis", max_width=26)
     table.add_column("activation", no_wrap=True, overflow="ellipsis", max_width=16)
     for title in ("units", "dead", "saturated", *list(more)[:extra]):
@@ -90,7 +90,7 @@ def _sites(diagnosis: Mapping[str, Any], extra: int) -> Table:
         ]
         style = "yellow" if max(row["dead"], row["saturated"]) >= 0.5 else ""
         named = [Text(visible(row["site"], 60)), Text(visible(row["activation"], 40))]
-        table.add_row(*named, *map(_plain, cells), style=style)
+        table.add_row(*named, *map(plain_text, cells), style=style)
     if len(diagnosis["layers"]) > _SITES:
         table.add_row(Text(f"and {len(diagnosis['layers']) - _SITES} more; --json lists all"))
     return table

@@ -111,7 +111,7 @@ def test_channels_are_the_units_of_a_convolution_and_features_those_of_a_token()
         def forward(self, x):
             return torch.relu(self.t(torch.relu(self.c(x)).transpose(1, 2))).mean(1)
 
-    diagnosis = rf.diagnose(Net(), torch.randn(64, 10, 16))
+    diagnosis = rf.diagnose(Net(), torch.randn(64, 10, 7))
     assert [row["units"] for row in diagnosis.rows] == [16, 24]
 
 

@@ -90,7 +90,8 @@ class TorchPasses:
         target = None if batch.y is None else self._tensor(batch.y)
 
         def receive(site: Site, z: Any, y: Any) -> None:
-            if isinstance(z, torch.Tensor) and site.name not in self._axes:
+            # Nothing is recorded of the pass in which the tap looks around.
+            if isinstance(z, torch.Tensor) and recorder.steps() and site.name not in self._axes:
                 self._axes[site.name] = _axis(recorder, recorder.maker_of(z), z)
 
         with tap(self.model, receive):

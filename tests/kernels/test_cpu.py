@@ -143,6 +143,49 @@ def test_threads_give_the_same_bits(name, monkeypatch):
         assert kernel_points.same_bits(alone, together)
 
 
+@pytest.mark.parametrize("name", ["gelu", "sine", "relu"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_past_the_caches_are_the_same_bits(name, dtype):
+    """Heads up to a whole line, blocks and rests of any length; nothing before or after them."""
+    parameters = tuple(rf.get(name).parameters.values())
+    x = kernel_points.points(dtype, 300)[:1200]
+    item = x.itemsize
+    for chained in (False, True):
+        kernel = kernel_of(name, "value", np.dtype(dtype).name, chained)
+        sources = [x, x[::-1].copy()][: 1 + chained]
+        whole = run(kernel, *sources, np.empty_like(x), parameters=parameters)
+        for count in (0, 1, 2, 31, 127, 128, 300, 1100):
+            for start in (0, 1, 5):
+                out = np.full(count + start + 1, 7, dtype)
+                places = [a.ctypes.data + start * item for a in (*sources, out)]
+                kernel.streamed(*places, count, *parameters)
+                assert kernel_points.same_bits(out[start:-1], whole[start : start + count])
+                assert np.all(out[:start] == 7), "wrote before its part"
+                assert out[-1] == 7, "wrote beyond it"
+
+
+def test_long_results_go_past_the_caches_unless_in_place(monkeypatch):
+    kernel = kernel_of("relu", "value")
+    parameters = tuple(rf.get("relu").parameters.values())
+    x = np.linspace(-1, 1, threads.PARALLEL_FROM).astype(np.float32)
+    used = set()
+    for way in ("serial", "streamed"):
+        plain = getattr(kernel, way)
+        monkeypatch.setattr(kernel, way, lambda *a, w=way, p=plain: (used.add(w), p(*a)))
+
+    def ways(source, target, limit):
+        used.clear()
+        monkeypatch.setattr(cpu, "_STREAMED_FROM", limit)
+        run(kernel, source, target, parameters=parameters)
+        np.testing.assert_array_equal(target, np.maximum(x, 0))
+        return {*used}
+
+    assert ways(x, np.empty_like(x), x.nbytes + 1) == {"serial"}
+    assert ways(x, np.empty_like(x), x.nbytes) == {"streamed"}
+    there = x.copy()
+    assert ways(there, there, x.nbytes) == {"serial"}
+
+
 def test_every_element_is_some_threads_work():
     for count in (threads.PARALLEL_FROM - 1, threads.PARALLEL_FROM, 10**6 + 1):
         seen = np.zeros(count, np.int8)

@@ -78,14 +78,21 @@ class Loaded:
         RuntimeError: it is no object file, or not one for this machine.
     """
 
-    def __init__(self, code: bytes) -> None:
+    def __init__(self, code: bytes, *others: str) -> None:
+        """
+        Args:
+            others: functions besides the first, whose addresses are in ``others`` then.
+        """
         import llvmlite.binding as llvm
 
         with _lock:
-            builder = llvm.JITLibraryBuilder().add_object_img(code).export_symbol(ENTRY)
+            builder = llvm.JITLibraryBuilder().add_object_img(code)
+            for name in (ENTRY, *others):
+                builder.export_symbol(name)
             builder.add_current_process()
             self._tracker = builder.link(_linker(), f"rectifier-{next(_serial)}")
             self.address: int = self._tracker[ENTRY]
+            self.others: list[int] = [self._tracker[name] for name in others]
 
 
 @cache

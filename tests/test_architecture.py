@@ -33,6 +33,8 @@ ROOMS: dict[str, set[str]] = {
     "catalog": {"activation", "errors", "expression", "facts", "ops", "trees"},
     "doors": {"activation", "catalog", "errors"},
     **{door: {"activation", "catalog", "doors", "errors", "facts", "ops"} for door in DOORS},
+    # whole models: what finds activations in them lies above, and is asked through the face
+    "torch": {"activation", "catalog", "doors", "errors", "facts", "ops", "rectifier"},
     "sklearn": {"activation", "catalog", "errors", "facts", "ops", "rectifier"},
     "study": {"activation", "catalog", "errors", "kernels", "ops", "rectifier"},
     "bench": {"dispatch", "errors", "kernels", "rectifier"},

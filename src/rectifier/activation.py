@@ -7,13 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from rectifier import dispatch, ops, textbook
 from rectifier.errors import InputError, ParameterError, nearest
 from rectifier.facts import Facts, Kind, Parameter, Peer, Shape, dtype_name, number_text
 from rectifier.ops.inputs import halves, refuse_parameter
 from rectifier.ops.rule import Rule
+
+Memory = Literal["exact", "low"]
+MEMORIES: tuple[Memory, ...] = ("exact", "low")
 
 __all__ = ["Activation", "Facts", "Kind", "Parameter", "Peer", "Shape"]
 
@@ -97,11 +100,15 @@ class Activation:
         else:
             partials = tuple(p.derivative for p in parameters)
             partials = partials if any(partials) else ()
-            self.rule = Rule(value, derivative, kind, partials, from_output, slopes, cancels)
+            breaks = self._breaks if kind == "elementwise" else None
+            self.rule = Rule(
+                value, derivative, kind, partials, from_output, slopes, cancels, breaks
+            )
         self._formula = formula
         self._facts = facts
         self._rules = rules
         self._values: tuple[Any, ...] = tuple(p.default for p in parameters)
+        self.memory: Memory = "exact"
 
     # -- parameters ---------------------------------------------------------------------------
 
@@ -239,8 +246,39 @@ class Activation:
     def _rule_at(self, values: tuple[Any, ...]) -> Rule:
         if self._rules is None or values is self._values:
             return self.rule
-        numbers = all(isinstance(v, (int, float)) for v in values)
-        return self._rules(*values) if numbers else self.rule
+        if not all(isinstance(v, (int, float)) for v in values):
+            return self.rule
+        rule = self._rules(*values)
+        return rule.lowered if self.memory == "low" else rule
+
+    def keeping(self, memory: Memory) -> Activation:
+        """This activation; in PyTorch its gradient is made of what ``memory`` lets it keep.
+
+        Args:
+            memory: ``"exact"``: the least from which the gradient follows with all its digits.
+                ``"low"``: next to nothing beside the output, for a gradient that is right to the
+                rounding of that output (``docs/memory.md``).
+
+        Raises:
+            ParameterError: neither of these.
+        """
+        if memory not in MEMORIES:
+            known = " or ".join(map(repr, MEMORIES))
+            raise ParameterError(f"{self.name}: memory must be {known}, got {memory!r:.40}")
+        if memory == self.memory:
+            return self
+        copy = object.__new__(Activation)
+        copy.__dict__.update(self.__dict__)
+        copy.memory = memory
+        copy.rule = self.rule.lowered if memory == "low" else self.rule.exact or self.rule
+        return copy
+
+    def _breaks(self, *values: float) -> tuple[float, ...] | None:
+        """The points between which the output tells the input, all but 0; None where unknown."""
+        facts = self._facts if isinstance(self._facts, Facts) else self._facts(*values)
+        if facts.stationary is None or facts.smoothness < 0:
+            return None
+        return (*facts.stationary, *facts.kinks)
 
     # -- knowing ------------------------------------------------------------------------------
 
@@ -344,7 +382,7 @@ class Activation:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Activation):
             return NotImplemented
-        mine, others = (self.name, self.text), (other.name, other.text)
+        mine, others = ((a.name, a.text, a.memory) for a in (self, other))
         return mine == others and self._values == other._values
 
     def __hash__(self) -> int:

@@ -255,6 +255,7 @@ class Stub:
         number: the type of a parameter in a call.
         base: the layers' base class; empty without layers.
         options: what every layer takes besides, as source.
+        every: what every function takes besides.
         learning: what layers take that learn; ``each``, for each learnable parameter ``{0}``.
         drawing: what layers take that draw.
         calls: what functions of a kind take besides; those that draw, of the kind "drawn".
@@ -267,6 +268,7 @@ class Stub:
     number: str
     base: str = ""
     options: str = ""
+    every: str = ""
     learning: str = ""
     each: str = ""
     drawing: str = ""
@@ -298,15 +300,18 @@ from rectifier.keras.strings import register_strings as register_strings
         drawing="seed: int | None = ...",
     ),
     "torch": Stub(
-        head="""from typing import Any
+        head="""from typing import Any, Literal
 
 from torch import Tensor
 
 from rectifier.torch.layers import Layer as Layer
+from rectifier.torch.models import low_memory as low_memory
 """,
         array="Tensor",
         number="float | Tensor",
         base="Layer",
+        options='memory: Literal["exact", "low"] = "exact"',
+        every='memory: Literal["exact", "low"] = "exact"',
         learning="num_parameters: int = 1, device: Any = None, dtype: Any = None",
         calls={
             "elementwise": "inplace: bool = False",
@@ -330,7 +335,8 @@ def stub_text(door: str) -> str:
         if entry.activation.kind == "gated":
             arrays = [f"x: {given}", f"other: {given} | None = None", "/", "*"]
         kinds = [entry.activation.kind, *["drawn"] * any(a.drawn for a in entry.arguments)]
-        others = ", ".join(stub.calls[kind] for kind in kinds if kind in stub.calls)
+        besides = [*(stub.calls[kind] for kind in kinds if kind in stub.calls), stub.every]
+        others = ", ".join(filter(None, besides))
         lines.append(_def(entry.function, arrays, entry, stub.number, f" -> {stub.array}", others))
     for entry in listed if stub.base else ():
         lines.append(f"class {entry.layer}({stub.base}):")

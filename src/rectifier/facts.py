@@ -122,6 +122,8 @@ class Facts:
         range: infimum and supremum of the values.
         attained: whether some finite input reaches each end of the range.
         monotone: never decreasing.
+        stationary: the points alone among others where f' is 0; None where nobody has said, or
+            they are without end. Between these and the kinks the output tells the input.
         convex: convex on all reals.
         smoothness: number of continuous derivatives; -1 with a jump, ``inf`` for smooth.
         kinks: where the first derivative jumps (or the function itself, if ``smoothness`` is -1).
@@ -137,6 +139,7 @@ class Facts:
     range: tuple[float, float]
     attained: tuple[bool, bool] = (False, False)
     monotone: bool = True
+    stationary: tuple[float, ...] | None = ()
     convex: bool = False
     smoothness: float = math.inf
     kinks: tuple[float, ...] = ()

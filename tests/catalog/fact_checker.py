@@ -25,7 +25,8 @@ NEAR = np.linspace(-4, 4, 65)  # where the oracle tells a bound that is reached 
 
 def complaints(act: Activation, facts: Facts) -> list[str]:
     """What is wrong with ``facts``, said of ``act`` at its present parameters."""
-    checks = (_range, _monotone, _convex, _kinks, _smoothness, _lipschitz, _odd, _kind, _gain)
+    checks = (_range, _monotone, _stationary, _convex, _kinks, _smoothness, _lipschitz)
+    checks += (_odd, _kind, _gain)
     return [sentence for check in checks for sentence in check(act, facts)]
 
 
@@ -70,6 +71,30 @@ def _monotone(act: Activation, facts: Facts) -> Iterator[str]:
     falls = bool((np.diff(y) < -1e-12 * (1 + np.abs(y[1:]))).any())
     if falls == facts.monotone:
         yield f"monotone is {not falls}"
+
+
+def _stationary(act: Activation, facts: Facts) -> Iterator[str]:
+    if facts.stationary is None:  # nobody has said; such an entry keeps its input
+        return
+    grid = GRID[np.abs(GRID) <= 16] + STEP / 3  # further out many a slope vanishes
+    slopes = act.derivative(grid)
+    size = np.abs(slopes)
+    least = (size[1:-1] <= size[:-2]) & (size[1:-1] <= size[2:]) & (size[1:-1] < 0.05)
+    found = []
+    for i in np.flatnonzero(least & (size[:-2] + size[2:] > 0)) + 1:
+        beside = np.array([grid[i] - 2 * STEP, grid[i] + 2 * STEP])
+        if (np.abs(act.derivative(beside)) < 1e-7).any():
+            continue  # a level stretch, or the way into one
+        if _refined(lambda x: np.abs(act.derivative(x)), float(grid[i])) < 1e-9:
+            found.append(float(grid[i]))
+    near = [p for p in facts.stationary if abs(p) <= 16]
+    if len(near) != len(found) or any(
+        abs(p - f) > 2 * STEP for p, f in zip(near, found, strict=True)
+    ):
+        yield f"stationary is about {found}, not {facts.stationary}"
+    for point in near:
+        if abs(float(act.derivative(point))) > 1e-12:
+            yield f"the slope at {point} is {act.derivative(point)}"
 
 
 def _convex(act: Activation, facts: Facts) -> Iterator[str]:

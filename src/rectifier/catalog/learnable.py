@@ -129,6 +129,7 @@ RRELU = Activation(
     peers=(Peer("torch.nn.functional.rrelu", "rrelu", "draws where training=True"),),
 )
 
+_SWISH_LOWEST = -1.2784645427610738  # where it turns, at beta = 1
 _SWISH_DEPTH = 0.2784645427610738  # of x sigmoid(x), whose slope is at most ...
 _SWISH_STEEPEST = 1.0998393201288669
 
@@ -160,6 +161,7 @@ def _swish_facts(beta: float) -> Facts:
         range=(-depth, inf) if beta > 0 else (-inf, depth),
         attained=(beta > 0, beta < 0),
         monotone=False,
+        stationary=(_SWISH_LOWEST / beta,),
         lipschitz=_SWISH_STEEPEST,
     )
 
@@ -289,16 +291,18 @@ def _xielu_by_beta(x: Any, alpha_p: Any, alpha_n: Any, beta: Any) -> Any:
 
 def _xielu_facts(alpha_p: float, alpha_n: float, beta: float) -> Facts:
     low, attained = -inf, False
+    stationary: tuple[float, ...] = ()
     if alpha_n == beta:
         low = -alpha_n
     elif alpha_n > beta:  # f' is 0 where exp(x) = 1 - beta / alpha_n
-        low = -beta + (beta - alpha_n) * math.log1p(-beta / alpha_n)
-        attained = True
+        turn = math.log1p(-beta / alpha_n)
+        low, attained, stationary = -beta + (beta - alpha_n) * turn, True, (turn,)
     return Facts(
         "non-linear",
         range=(low, inf),
         attained=(attained, False),
         monotone=alpha_n <= beta,
+        stationary=stationary,
         convex=True,
         smoothness=1,
         lipschitz=inf,

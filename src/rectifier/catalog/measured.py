@@ -101,6 +101,7 @@ def measured_facts(
         range=(low, high),
         attained=(low_attained, high_attained),
         monotone=bool((np.diff(y) >= -1e-9 * (1 + np.abs(y[1:]))).all()),
+        stationary=None,
         convex=not jumps and bool((np.diff(rise) >= -1e-9 * (1 + steepest)).all()),
         smoothness=-1 if jumps else 0 if bends else math.inf if not cornered else 1,
         kinks=tuple(sorted({*jumps, *bends})),

@@ -30,6 +30,7 @@ GAUSSIAN = Activation(
         range=(0.0, 1.0),
         attained=(False, True),
         monotone=False,
+        stationary=(0.0,),
         lipschitz=0.85776388496070679,
     ),
     summary="A bell: fires where the input is near zero.",

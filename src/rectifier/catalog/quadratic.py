@@ -172,6 +172,7 @@ HARD_MISH = Activation(
         range=(-0.5, inf),
         attained=(True, False),
         monotone=False,
+        stationary=(-1.0,),
         smoothness=0,
         kinks=(-2.0,),
     ),

@@ -174,7 +174,13 @@ def _by_b4(
 def _rational_facts(*coefficients: float) -> Facts:
     """From the roots of the polynomials that f' and f'' are made of, on either side of S = 0."""
     if coefficients == (*_A, *_B):
-        return Facts("non-linear", range=(-inf, inf), monotone=False, lipschitz=2.3873187841805716)
+        return Facts(
+            "non-linear",
+            range=(-inf, inf),
+            monotone=False,
+            stationary=None,
+            lipschitz=2.3873187841805716,
+        )
     import numpy as np
     from numpy.polynomial import Polynomial
 
@@ -214,6 +220,7 @@ def _rational_facts(*coefficients: float) -> Facts:
         range=(low, high),
         attained=(low in values, high in values),
         monotone=bool(rise.min() >= -1e-12),
+        stationary=None,
         convex=bool(np.diff(rise).min() >= -1e-12),
         smoothness=0 if kinks else 1 if crossings else inf,
         kinks=tuple(kinks),

@@ -115,7 +115,7 @@ TANH_SHRINK = Activation(
     formula=_tanh_shrink_formula,
     value=_tanh_shrink_value,
     derivative=_tanh_shrink_derivative,
-    facts=Facts("non-linear", range=(-inf, inf), zero_centred=True),
+    facts=Facts("non-linear", range=(-inf, inf), stationary=(0.0,), zero_centred=True),
     summary="The input less its tanh: cubic near zero, a shifted identity far out.",
     paper="PyTorch's Tanhshrink; no paper is known",
     peers=(

@@ -180,6 +180,7 @@ SINE = Activation(
         range=(-1.0, 1.0),
         attained=(True, True),
         monotone=False,
+        stationary=None,
         lipschitz=frequency,
         zero_centred=True,
     ),
@@ -228,7 +229,7 @@ SNAKE = Activation(
             neutral=1.0,
         ),
     ),
-    facts=Facts("non-linear", range=(-inf, inf), lipschitz=2.0),
+    facts=Facts("non-linear", range=(-inf, inf), stationary=None, lipschitz=2.0),
     summary="A line with a ripple, for periodic data; its slope has no limit, so NaN at infinity.",
     paper="Liu, Hartwig and Ueda 2020, Neural networks fail to learn periodic functions and how to "
     "fix it",

@@ -218,6 +218,7 @@ def _acon_facts(p1: float, p2: float, beta: float) -> Facts:
         range=(low, high),
         attained=(low > -inf, high < inf),  # where an end tends to 0, f(0) is 0 too
         monotone=min(slopes) >= 0,
+        stationary=tuple(sorted(t / (beta * d) for t in _turning_points(r))),
         lipschitz=max(abs(slope) for slope in slopes),
     )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
 from typing import Any, Literal
 from weakref import WeakValueDictionary
 
@@ -44,6 +44,12 @@ class Rule:
     * ``slopes``: of a function made of straight lines, every slope that it has at these parameters,
       one to three. All but the first are numbers that every dtype has (0 and 1).
 
+    And one that gives up digits for it:
+
+    * ``breaks``: of an elementwise one, the points between which the output tells the input, all
+      but 0; None where nobody has said (:mod:`rectifier.ops.inverse`);
+    * ``exact``: of a rule that little is to be kept for, at that price, the rule as it was.
+
     ``cancels``: the value is zero somewhere as a difference of terms that are not. The float32
     beside xielu's zero has a value of 3e-8 there, of terms of 0.7: who computes float32 in float64
     may not save the digits that float32 drops.
@@ -56,10 +62,17 @@ class Rule:
     from_output: Callable[..., Any] | None = None
     slopes: Callable[..., tuple[float, ...]] | None = None
     cancels: bool = False
+    breaks: Callable[..., tuple[float, ...] | None] | None = None
+    exact: Rule | None = None
     key: str = field(default_factory=lambda: f"rule {next(_NUMBERS)}", init=False)
 
     def __post_init__(self) -> None:
         RULES[self.key] = self
+
+    @cached_property
+    def lowered(self) -> Rule:
+        """This rule, for those who want little kept."""
+        return self if self.exact else replace(self, exact=self)
 
     @property
     def elementwise(self) -> bool:

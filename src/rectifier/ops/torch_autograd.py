@@ -9,6 +9,8 @@ them is the first of these that will do, see :func:`_keep`:
 * ``slope``: f'(x) itself, of such a function whose slopes are an array (``rrelu`` in training);
 * ``output``: y, where f' follows from it with all its digits. The next layer mostly keeps it
   anyway;
+* ``branch``: y and a bit or two an element, if little is to be kept (``rule.exact``) and y tells
+  f' but for its rounding (:mod:`rectifier.ops.torch_inverse`);
 * ``input`` again, for the others.
 
 Imported when the first torch tensor arrives; never before torch.
@@ -22,7 +24,7 @@ from typing import Any
 
 import torch
 
-from rectifier.ops import torch_bits, torch_plain
+from rectifier.ops import torch_bits, torch_inverse, torch_plain
 from rectifier.ops.rule import Rule, spoken
 from rectifier.ops.torch_words import VOCABULARY
 
@@ -120,6 +122,11 @@ class Applied(torch.autograd.Function):
         if ctx.kept == "pieces":
             (packed,) = ctx.saved_tensors
             for_x = (_slope_of_pieces(rule, ctx.numbers, packed, grad) * grad).to(ctx.dtype)
+        elif ctx.kept == "branch":
+            y, *packed = ctx.saved_tensors
+            how = torch_inverse.found(rule, y, ctx.numbers)
+            assert how is not None
+            for_x = torch_inverse.chained(how, y, grad, *packed).to(ctx.dtype)
         elif ctx.kept == "slope":
             (slope,) = ctx.saved_tensors
             for_x = grad * slope
@@ -163,7 +170,7 @@ def _keep(
         return "nothing", []
     if any(needed[1:]) or torch.compiler.is_exporting():  # whose graph has gradients of its own
         return "input", [x, *tensors]
-    if rule.slopes is not None and not tensors and _small(x.numel()):
+    if rule.slopes is not None and not tensors and rule.exact is None and _small(x.numel()):
         return "input", [x]
     if rule.slopes is not None:
         slope = computed(rule, rule.derivative, x, parameters)
@@ -172,17 +179,20 @@ def _keep(
         return "pieces", [_pieces(rule, parameters, slope)]
     if rule.from_output is not None:
         return "output", [y, *tensors]
+    how = torch_inverse.found(rule, x, parameters)
+    if how is not None:
+        return "branch", [y, *torch_inverse.branches(how, x)]
     return "input", [x, *tensors]
 
 
-def keeps_input(rule: Rule, size: int, parameters: Sequence[Any]) -> bool:
-    """Whether the gradient needs x, of ``size`` elements: nobody may write into it before."""
+def keeps_input(rule: Rule, x: torch.Tensor, parameters: Sequence[Any]) -> bool:
+    """Whether the gradient needs x: nobody may write into it before."""
     tensors = [p for p in parameters if isinstance(p, torch.Tensor)]
     if any(p.requires_grad for p in tensors):
         return True
     if rule.slopes is not None:
-        return not tensors and _small(size)
-    return rule.from_output is None
+        return not tensors and rule.exact is None and _small(x.numel())
+    return rule.from_output is None and torch_inverse.found(rule, x, parameters) is None
 
 
 def _small(size: Any) -> bool:

@@ -6,8 +6,9 @@
 
 Constructors and calls that PyTorch has itself are understood as it understands them. The gradient
 is the entry's own, with the stated value at each kink, and little is kept for it: see
-:mod:`rectifier.ops.torch_autograd`. Names and arguments: :mod:`rectifier.doors`; what differs
-from PyTorch's own: ``docs/torch.md``.
+:mod:`rectifier.ops.torch_autograd`; with ``memory="low"`` next to nothing, and
+:func:`low_memory` does that to a whole model. Names and arguments: :mod:`rectifier.doors`; what
+differs from PyTorch's own: ``docs/torch.md``.
 """
 
 from __future__ import annotations
@@ -23,5 +24,6 @@ except ImportError as error:
 from rectifier.torch.functions import function
 from rectifier.torch.layers import Layer as Layer
 from rectifier.torch.layers import layer_class
+from rectifier.torch.models import low_memory as low_memory
 
-__getattr__, __dir__ = doors.entrances(__name__, function, layer_class, own=("Layer",))
+__getattr__, __dir__ = doors.entrances(__name__, function, layer_class, own=("Layer", "low_memory"))

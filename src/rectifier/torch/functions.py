@@ -19,11 +19,13 @@ def function(listed: doors.Listing) -> Any:
     along_axis = listed.activation.kind == "along_axis"
 
     def function(x: Any, /, *args: Any, **keywords: Any) -> Any:
+        memory = keywords.pop("memory", "exact")
         args, keywords, on = split(listed, args, keywords, names)  # type: ignore[assignment]
         if along_axis and "dtype" in keywords:
             dtype = keywords.pop("dtype")
             x = x if dtype is None else x.to(dtype)
         activation, rest = doors.chosen(listed.activation, keywords)
+        activation = activation.keeping(memory)
         if args and args[0] is None:  # the second input of a pair that came as one
             args = args[1:]
         if on.get("training"):
@@ -32,7 +34,7 @@ def function(listed: doors.Listing) -> Any:
             activation, tensor(listed, x), *args, inplace=bool(on.get("inplace")), **rest
         )
 
-    last = [*names, *["dtype"] * along_axis]
+    last = [*names, *["dtype"] * along_axis, "memory"]
     dressed = doors.dressed(function, listed, "rectifier.torch")
     dressed.__signature__ = doors.signature(listed, last=last)
     return dressed
@@ -77,6 +79,6 @@ def applied(
             "leave out inplace=True"
         )
     source = x
-    if watched and keeps_input(activation.rule, x.numel(), [*args, *parameters.values()]):
+    if watched and keeps_input(activation.rule, x, activation._bound(args, parameters)):
         source = x.clone()
     return x.copy_(activation(source, *args, **parameters))

@@ -20,9 +20,10 @@ from rectifier.torch.functions import applied, drawn, tensor
 class Layer(torch.nn.Module):
     """What the layers have in common: the base class of ``rectifier.torch.LeakyReLU`` and all.
 
-    Takes the activation's parameters, under every name that frameworks give them, its flags and,
-    if it works element by element, ``inplace``. A gated one takes one tensor, which it splits in
-    halves, or two.
+    Takes the activation's parameters, under every name that frameworks give them, its flags,
+    ``memory`` ("exact", or "low" to keep next to nothing for the gradient: ``docs/memory.md``)
+    and, if it works element by element, ``inplace``. A gated one takes one tensor, which it splits
+    in halves, or two.
 
     Attributes:
         activation: the entry at this layer's parameter values; learnable ones at their start.
@@ -33,14 +34,16 @@ class Layer(torch.nn.Module):
 
     def __init__(self, *args: Any, **arguments: Any) -> None:
         super().__init__()
+        memory = arguments.pop("memory", "exact")
         positional = self._take_options(list(args), arguments)
         names = ("inplace",) if self.listed.activation.elementwise else ()
         positional, rest, on = split(self.listed, positional, arguments, names)
         self.inplace = on.get("inplace", False)
         flags = {name: rest.pop(name) for name in self.listed.activation.flags if name in rest}
-        chosen = catalog.get(self.listed.function, **flags)
+        chosen = catalog.get(self.listed.function, **flags).keeping(memory)
         self.activation: Activation = chosen.bind(*positional, **rest)
         self._shown = [f"{name}={value!r}" for name, value in flags.items()]
+        self._shown += [f"memory={memory!r}"] * (memory != "exact")
         self._begin()
 
     def _take_options(self, args: list[Any], arguments: dict[str, Any]) -> list[Any]:
@@ -186,7 +189,7 @@ def layer_class(listed: doors.Listing) -> type[Layer]:
         bases.append(_Gated)
     if activation.text is not None:
         bases.append(_Defined)
-    signature = doors.signature(listed, (), options)
+    signature = doors.signature(listed, (), [*options, "memory"])
     if learnt and _counts_first(listed):
         arguments = dict(signature.parameters)
         count = arguments.pop("num_parameters").replace(

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-from rectifier.activation import Activation
+from rectifier.activation import Activation, Memory
+from rectifier.errors import InputError
 from rectifier.repair.sites import Site, find, library_of
 from rectifier.repair.swapping.effect import Measured, effect_of, measure
 from rectifier.repair.swapping.outcome import Change, Swapped
@@ -22,8 +23,9 @@ __all__ = ["Change", "Swapped", "swap"]
 
 def swap(
     model: Any,
-    replace: Mapping[str | Activation | Callable[[Site], bool], Any],
+    replace: Mapping[str | Activation | Callable[[Site], bool], Any] | None = None,
     *,
+    memory: Memory | None = None,
     data: Any = None,
     inplace: bool = False,
 ) -> Swapped:
@@ -42,7 +44,9 @@ def swap(
             (``"relu"`` whatever its parameters, ``"leaky_relu(negative_slope=0.3)"`` only those),
             of a site or a layer (with all that is in it), or a function ``f(site)`` that says
             yes; the first that fits decides. An activation is all that :func:`rectifier.get`
-            takes.
+            takes. May be left out with ``memory``: every activation then stays what it is.
+        memory: what the activations that come there keep for the backward pass, ``"exact"`` or
+            ``"low"``, in PyTorch models (``docs/memory.md``).
         data: a batch, as :func:`rectifier.repair.sites.find` takes it. With it, plain calls
             (``F.relu(x)``) are found and swapped as well, and the effect is measured.
         inplace: change the model itself instead of a copy; optimisers then go on with the very
@@ -53,10 +57,17 @@ def swap(
 
     Raises:
         UnknownName: no such activation, site or layer in the model; says what is there.
-        InputError: no model, a model that is not built or cannot be copied, an odd batch.
+        ParameterError: ``memory`` is neither of these.
+        InputError: no model, neither ``replace`` nor ``memory``, ``memory`` for a Keras model, a
+            model that is not built or cannot be copied, an odd batch.
     """
-    library = import_module(f"{__name__}.on_{library_of(model)}")
-    wanted = chosen(find(model, data), replace)
+    name = library_of(model)
+    library = import_module(f"{__name__}.on_{name}")
+    if memory is not None and name != "torch":
+        raise InputError(
+            "memory= is for PyTorch models: Keras' layers leave gradients to their backend"
+        )
+    wanted = chosen(find(model, data), replace, memory)
     before = None if data is None else measure(model, data, library)
     changed_model = model if inplace else library.copied(model)
     reasons, changed_model = library.replaced(changed_model, wanted, data)

@@ -109,7 +109,11 @@ def _function(activation: Activation, old: Any) -> Any:
 
 def _module(activation: Activation, old: Any, model: Any) -> Any:
     """A module of ours in the mode, on the device and with the hooks of the old one."""
-    kept = {"inplace": True} if getattr(old, "inplace", False) and activation.elementwise else {}
+    kept: dict[str, Any] = {}
+    if getattr(old, "inplace", False) and activation.elementwise:
+        kept["inplace"] = True
+    if activation.memory != "exact":
+        kept["memory"] = activation.memory
     new = getattr(door, layer_name(activation.name))(**activation.parameters, **kept)
     like = next(model.parameters(), None)
     if like is not None and like.is_floating_point():

@@ -77,6 +77,7 @@ class Swapped:
         width = max((len(c.site.name) for c in self.changes if c.different), default=0)
         lines = [
             f"{c.site.name:<{width}}  {c.site.activation or c.site.called} -> {c.activation}"
+            + ", keeping little" * (c.activation.memory == "low")
             for c in self.changes
             if c.different
         ]

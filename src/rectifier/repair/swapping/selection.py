@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rectifier.activation import Activation
+from rectifier.activation import Activation, Memory
 from rectifier.catalog import get
 from rectifier.errors import InputError, ParameterError, UnknownName
 from rectifier.expression import split_calls
@@ -15,13 +15,19 @@ from rectifier.repair.sites import Site
 Choice = Callable[[Site], bool]
 
 
-def chosen(sites: Sequence[Site], replace: Mapping[Any, Any]) -> dict[Site, Activation]:
-    """Site -> the activation that is to come there, for every site that some key means.
+def chosen(
+    sites: Sequence[Site], replace: Mapping[Any, Any] | None, memory: Memory | None = None
+) -> dict[Site, Activation]:
+    """Site -> the activation that is to come there, for every site that some key means; without
+    keys the one that is there, keeping ``memory``.
 
     Raises:
         UnknownName: a key that means nothing in this model.
         InputError: no mapping, or an activation that does not keep the shape.
     """
+    if replace is None and memory is not None:
+        there = ((site, site.activation) for site in sites if _may_keep_less(site))
+        return {site: a.keeping(memory) for site, a in there if a is not None}
     if not isinstance(replace, Mapping) or not replace:
         raise InputError(
             'say what becomes what, as {"relu": "leaky_relu"}, '
@@ -30,6 +36,8 @@ def chosen(sites: Sequence[Site], replace: Mapping[Any, Any]) -> dict[Site, Acti
     wanted: dict[Site, Activation] = {}
     for key, value in replace.items():
         activation = get(value)
+        if memory is not None:
+            activation = activation.keeping(memory)
         meant = [site for site in sites if _means(key, sites)(site)]
         if not meant:
             raise _nothing(key, sites)
@@ -59,6 +67,18 @@ def what_is_there(sites: Sequence[Site]) -> str:
     """``relu (3), softmax (1)``."""
     counts = Counter(str(s.activation) for s in sites if s.activation is not None)
     return ", ".join(f"{name} ({n})" for name, n in counts.most_common()) or "none recognised"
+
+
+# PyTorch's own keep the output of these, which is as little.
+_LEAN = ("relu", "sigmoid", "tanh")
+
+
+def _may_keep_less(site: Site) -> bool:
+    """Whether a site's memory is ours to choose: what it has learnt stays where it is."""
+    act = site.activation
+    if act is None or not act.elementwise or any(p.learnable for p in act.declared):
+        return False
+    return not (site.called.startswith("torch.") and str(act) in _LEAN)
 
 
 def _means(key: Any, sites: Sequence[Site]) -> Choice:

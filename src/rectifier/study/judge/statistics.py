@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import stats
@@ -72,6 +73,12 @@ class Scores:
     def seeds(self) -> int:
         return len(self.rows)
 
+    @cached_property
+    def places(self) -> tuple[int, list[np.ndarray]]:
+        """How many rows were tested at all, and for every seed which of them its rows are."""
+        tested, place = np.unique(np.concatenate(self.rows), return_inverse=True)
+        return len(tested), np.split(place, np.cumsum([len(rows) for rows in self.rows])[:-1])
+
     def index(self, activation: str) -> int:
         return self.activations.index(activation)
 
@@ -117,9 +124,8 @@ class Spread:
 
 def spread(scores: Scores, weights: np.ndarray) -> Spread:
     """Ingredients for the contrasts ``weights[..., activation]``."""
-    tested, place = np.unique(np.concatenate(scores.rows), return_inverse=True)
-    places = np.split(place, np.cumsum([len(rows) for rows in scores.rows])[:-1])
-    influence = np.zeros((*weights.shape[:-1], len(tested)))
+    tested, places = scores.places
+    influence = np.zeros((*weights.shape[:-1], tested))
     within = np.zeros(weights.shape[:-1])
     means = np.zeros((*weights.shape[:-1], scores.seeds))
     for seed, part in enumerate(scores.contributions):

@@ -21,17 +21,21 @@ _AHEAD = 2048
 _LINE = 64
 
 # The two pointers may be equal (in place) but never overlap otherwise: every turn of the loop is
-# on its own, which is what the access group says. Eight float64 at a time, where the machine can.
+# on its own, which is what the access group says. Eight float64 at a time, where the machine can,
+# and two of those in turns: one alone is a chain, whose every step waits for the one before (5 to
+# 10 % of the time, on AVX2 10 to 25 %). sin and cos have work for both anyway.
+_IN_TURNS = ", !5"
 _TAIL = """
 @zero = global double 0.0
 declare void @llvm.prefetch.p0(ptr, i32, i32, i32)
 attributes #0 = { nounwind }
 attributes #1 = { nounwind noinline "prefer-vector-width"="512" }
 !0 = distinct !{}
-!1 = distinct !{!1, !2, !3}
+!1 = distinct !{!1, !2, !3 IN_TURNS}
 !2 = !{!"llvm.loop.parallel_accesses", !0}
 !3 = !{!"llvm.loop.vectorize.enable", i1 true}
 !4 = !{i32 1}
+!5 = !{!"llvm.loop.interleave.count", i32 2}
 """
 # A variable of the outside world, as far as the compiler knows; see Elementary.where.
 _READ_ZERO = "%zero = load {}, ptr @zero"
@@ -89,12 +93,16 @@ def source(
         narrow = written_in_float32(function, given)
         if narrow is not None:
             loops = _loop("fast", "f", shape, "float") + _blocks(shape, False)
-            return narrow + loops + _stream(shape, False) + _TAIL
+            return narrow + loops + _stream(shape, False) + _tail(False)
     text, split = written(function, given, shape.digits, slope if shape.paired else None)
     text += _loop("fast", "f", shape) + _blocks(shape, split)
     if split:
         text += _loop("careful", "anywhere", shape) + _trial(shape)
-    return text + ("" if shape.paired else _stream(shape, split)) + _TAIL
+    return text + ("" if shape.paired else _stream(shape, split)) + _tail(split)
+
+
+def _tail(split: bool) -> str:
+    return _TAIL.replace(" IN_TURNS", "" if split else _IN_TURNS)
 
 
 class _Text:

@@ -98,7 +98,7 @@ class Elementary:
         processor has only so many instructions to choose from meanwhile."""
         if len(powers) < 6 or (self._long and len(powers) > 12):  # the halves cost an ulp there
             *lower, highest = powers
-            result = self.number(highest)
+            result = x + lower.pop() if highest == 1 else self.number(highest)
             for coefficient in reversed(lower):
                 result = self.fused(result, x, coefficient)
             return result
@@ -190,7 +190,9 @@ class Elementary:
         total = self.fused(power, above, below)  # infinity gives 0
         opposite = self.where(x < -50.0, 1.0, power * above / total)  # infinities make no quotient
         self._sigmoids[x.value] = opposite.within(0.0, 1.0)
-        return (below / total).within(0.0, 1.0)
+        result = (below / total).within(0.0, 1.0)
+        result.fades = x.value, -1
+        return result
 
     def tanh(self, x: Any) -> Number:
         x = self.number(x)

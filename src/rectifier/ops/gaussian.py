@@ -70,6 +70,7 @@ class Gaussian(Elementary):
         tail = self._tail(self._clamped(abs(x), 0.0, 40.0 if self._long else _FAR))
         area = self.where(x < 0, tail, 1.0 - tail)
         if not self._long:
+            area.fades = x.value, -1
             return area.within(0.0, 1.0)
         u = _ROOT_HALF * x
         centre = self.fused(0.5 * u, self._fit(coefficients.ERF, u * u), 0.5)

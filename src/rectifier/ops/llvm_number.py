@@ -58,11 +58,12 @@ class Number:
     * ``opposite``: the number that this is the negative of;
     * ``ratio``: the two whose quotient it is;
     * ``low``, ``high``: what it is known to lie between, if it is not NaN;
+    * ``fades``: a number and -1 or 1, if it is 0 only where that number goes to that infinity;
     * ``fixed``: that it is the same for all elements: a parameter, or made of those. Of such no
       bounds are known, so that code for given parameters and code for any is the same.
     """
 
-    __slots__ = ("builder", "fixed", "high", "low", "opposite", "ratio", "value")
+    __slots__ = ("builder", "fades", "fixed", "high", "low", "opposite", "ratio", "value")
     KIND: ClassVar[ir.Type] = DOUBLE
 
     def __init__(self, builder: ir.IRBuilder, value: ir.Value, fixed: bool = False) -> None:
@@ -72,6 +73,7 @@ class Number:
         self.opposite: Number | None = None
         self.ratio: tuple[Any, Any] | None = None
         self.low, self.high = -_INFINITY, _INFINITY
+        self.fades: tuple[ir.Value, int] | None = None
 
     def of(self, other: Any) -> ir.Value:
         """``other``, a number of any kind, as a value of LLVM."""

@@ -77,7 +77,10 @@ class Words(Gaussian):
                 if one.low > -_INFINITY and one.high < _INFINITY:
                     # Finite, so that only an infinity can lose it. What takes its place is beyond
                     # float32 even after many a factor, and so is what becomes of it.
-                    return self._clamped(other, -_BEYOND, _BEYOND) * one
+                    value, end = one.fades or (None, 0)
+                    least = -_INFINITY if value is other.value and end > 0 else -_BEYOND
+                    most = _INFINITY if value is other.value and end < 0 else _BEYOND
+                    return self._clamped(other, least, most) * one
         result = x * y
         # Only 0 * inf is lost; what remains of it is a zero with the product's sign.
         lost = self.isnan(result) & x.compare("ord", y)

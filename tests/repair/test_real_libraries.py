@@ -74,12 +74,20 @@ def test_transformers(build):
     assert done.model.state_dict().keys() == model.state_dict().keys()
 
 
-def test_eager_attention_calls_a_softmax_that_can_be_swapped():
-    model = bert().eval()
+@pytest.mark.parametrize("build", TRANSFORMERS, ids=lambda f: f.__name__)
+def test_the_softmax_of_eager_attention_is_swapped(build):
+    """A function of the model's file computes it, which ``forward`` picks from a table."""
+    model = build().eval()
     model.set_attn_implementation("eager")
     done = rf.swap(model, {"softmax": "sparsemax"}, data=tokens())
-    assert len(done.changed) + len(done.unreached) == LAYERS
-    assert {s.how for s, _ in done.unreached} <= {"call"}
+    assert len(done.changed) == LAYERS
+    assert not done.unreached
+    found = Counter(str(s.activation.name) for s in find(done.model, tokens()))
+    assert (found["sparsemax"], found["softmax"]) == (LAYERS, 0)
+    assert not done.effect.same_bits
+    done.model.set_attn_implementation("sdpa")  # another function at that place is left alone
+    model.set_attn_implementation("sdpa")
+    assert torch.equal(done.model(**tokens())[0], model(**tokens())[0])
 
 
 def test_torchs_own_transformer():

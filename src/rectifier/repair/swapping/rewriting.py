@@ -12,6 +12,7 @@ import __future__
 import ast
 import copy
 import linecache
+import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -101,8 +102,15 @@ def inner_functions(function: types.FunctionType) -> Iterator[types.FunctionType
             yield content
 
 
-def callee(function: types.FunctionType, position: tuple[int, int, int, int]) -> Any:
-    """What the call at a position calls, read from globals and closure; None if computed."""
+def callee(
+    function: types.FunctionType, position: tuple[int, int, int, int], code: types.CodeType
+) -> Any:
+    """What the call at a position calls, where ``code`` ran when it was watched.
+
+    Read from globals and closure. Of a local variable (``interface = table.get(name, eager)``) it
+    is the function of that code which stands in the globals, or in the file that the code is from:
+    the rewritten call asks at run time whether the variable holds it. None if there is none.
+    """
     original = getattr(function, _ORIGIN, (function, ()))[0]
     node = _call_at(_definition(_checked(original), original.__code__), position)
     names: list[str] = []
@@ -110,14 +118,20 @@ def callee(function: types.FunctionType, position: tuple[int, int, int, int]) ->
     while isinstance(target, ast.Attribute):
         names.insert(0, target.attr)
         target = target.value
-    if not isinstance(target, ast.Name):
-        return None
     cells = zip(original.__code__.co_freevars, original.__closure__ or (), strict=True)
     space = original.__globals__ | {name: _content(cell) for name, cell in cells}
-    found = space.get(target.id)
+    if not isinstance(target, ast.Name) or target.id not in space:
+        files = [m for m in list(sys.modules.values()) if _file(m) == code.co_filename]
+        those = [*space.values(), *(value for m in files for value in vars(m).values())]
+        return next((v for v in those if getattr(v, "__code__", None) is code), None)
+    found = space[target.id]
     for name in names:
         found = getattr(found, name, None)
     return found
+
+
+def _file(module: Any) -> Any:
+    return getattr(module, "__dict__", {}).get("__file__")
 
 
 def _content(cell: Any) -> Any:

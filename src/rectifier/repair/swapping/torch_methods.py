@@ -98,7 +98,7 @@ def _with_tasks(function: types.FunctionType, tasks: Sequence[Task]) -> types.Fu
             function = regrafted(function, wrapped, _with_tasks(wrapped, these)) or function
             continue
         position = position_of(function.__code__, lasti)
-        helper = callee(function, position)
+        helper = callee(function, position, code)
         if not isinstance(helper, types.FunctionType):
             raise Unreachable(f"{code.co_qualname} is called by a name that cannot be followed")
         inner = helper if helper.__code__ is code else None

@@ -101,6 +101,40 @@ def test_torchs_own_transformer():
     assert len(rf.swap(model, {"gelu": "silu"}, data=x).changed) == 3
 
 
+# From timm's sources, timm/models/*.py:
+# resnet18: one relu after the stem and two in each of 8 blocks.
+# mobilenetv3_small: hard_swish after the stem, twice in each of 8 blocks of the table's later rows,
+#   in its last row and before the classifier; relu once and twice two times in its rows "nre", and
+#   in the squeeze of 9 blocks, whose gate is a hard_sigmoid.
+# vit_tiny: 12 blocks, a gelu and a fused attention each. convnext_atto: 2 + 2 + 6 + 2 blocks.
+TIMM = {
+    "resnet18": {"relu": 1 + 2 * 8},
+    "mobilenetv3_small_050": {"hard_swish": 3 + 2 * 8, "relu": 5 + 9, "hard_sigmoid": 9},
+    "vit_tiny_patch16_224": {"gelu": 12, "softmax": 12},
+    "convnext_atto": {"gelu": 12},
+}
+
+
+@pytest.mark.parametrize("name", TIMM)
+def test_timm(name):
+    try:
+        import timm
+    except (ImportError, RuntimeError) as error:  # torchvision raises the second beside a CPU torch
+        pytest.skip(f"timm does not import here: {error}")
+    torch.manual_seed(0)
+    size = {"img_size": 64} if name.startswith("vit") else {}
+    model = timm.create_model(name, pretrained=False, **size).eval()
+    x = torch.randn(1, 3, 64, 64)
+    assert Counter(str(s.activation) for s in find(model, x)) == TIMM[name]
+    main = next(iter(TIMM[name]))
+    done = rf.swap(model, {main: "mish"}, data=x)
+    assert len(done.changed) == TIMM[name][main]
+    assert not done.unreached
+    assert len(rf.diagnose(model, x).sites) == sum(TIMM[name].values()) - TIMM[name].get(
+        "softmax", 0
+    )
+
+
 # From the sources in keras.applications:
 # ResNet50: one relu after the stem, three in each of 3 + 4 + 6 + 3 blocks, softmax at the end.
 # EfficientNetB0: silu after the stem, in 16 blocks two more and in all but the first, which does

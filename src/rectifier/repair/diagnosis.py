@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -98,8 +98,9 @@ def diagnose(
     def statistics(activation: Activation | None, units: int) -> SiteStatistics:
         return SiteStatistics(activation, units, Limits(epsilon=epsilon))
 
+    known = Known()
     with passes.untouched():
-        watched = watch_sites(model, passes, given, statistics, see)
+        watched = watch_sites(model, passes, given, statistics, see, known)
     found = wiring.find(network, passes.loss, targets, framework)
     found += units.find(watched)
     found += units.find_inputs(inputs, network)
@@ -119,7 +120,8 @@ def diagnose(
         "loss": passes.loss.name if passes.loss else None,
         "mean_loss": gradients.loss if gradients else None,
     }
-    return Diagnosis(ordered(found), watched, gradients, network, about)
+    unseen = _unseen(known, watched)
+    return Diagnosis(ordered(found), watched, gradients, network, about, unseen)
 
 
 _batches = batches  # the argument of diagnose has the plain name
@@ -147,6 +149,7 @@ def watch_sites(
         rows_y = unit_rows(passes.array(y), axis)
         rows_z = unit_rows(passes.array(z), axis)
         call = calls[site.name] = calls.get(site.name, -1) + 1
+        call = 0 if site.how == "inside" else call  # a cell's calls are the steps of one sequence
         key = (site.name, call if call < _CALLS else 0, rows_y.shape[1])
         if key not in seen:
             named = replace(site, name=f"{site.name}#{call + 1}") if call else site
@@ -161,6 +164,28 @@ def watch_sites(
             if each is not None:
                 each(batch)
     return list(seen.values())
+
+
+def _unseen(known: Known, watched: Sequence[Watched[UnitStatistics]]) -> list[tuple[Site, str]]:
+    """The sites of which nothing was seen, with the reasons."""
+    names = {one.site.name.partition("#")[0] for one in watched}
+    layers = {one.site.layer for one in watched if one.site.how == "inside"}
+    found = []
+    for site in known.found.sites if known.found is not None else ():
+        inside = site.how == "inside"
+        if site.name.partition("#")[0] in names or (inside and _within(site.layer, layers)):
+            continue
+        reason = next(
+            (r for layer, r in known.unseen.items() if _within(site.layer, {layer})), None
+        )
+        reason = reason or (site.reachable if inside else None)
+        found.append((site, reason or "no batch came by it"))
+    return found
+
+
+def _within(layer: str, layers: set[str]) -> bool:
+    """Whether it is one of them or a cell of one."""
+    return layer in layers or layer.rpartition("/")[0] in layers
 
 
 def _see_inputs(batch: Batch, inputs: UnitStatistics | None) -> UnitStatistics | None:
@@ -207,6 +232,7 @@ class Diagnosis:
         gradients: norms per weight, or None without a loss.
         network: the recorded forward pass.
         about: model, framework, data, loss.
+        unseen: activation sites that nothing is said of, each with the reason.
     """
 
     def __init__(
@@ -216,12 +242,14 @@ class Diagnosis:
         gradients: Gradients | None,
         network: Network,
         about: dict[str, Any],
+        unseen: list[tuple[Site, str]],
     ) -> None:
         self.findings = findings
         self.sites = sites
         self.gradients = gradients
         self.network = network
         self.about = about
+        self.unseen = unseen
 
     @property
     def healthy(self) -> bool:
@@ -252,6 +280,7 @@ class Diagnosis:
                     {"site": o.site.name, "z": _histogram(o, "z"), "y": _histogram(o, "y")}
                     for o in self.sites
                 ],
+                "unseen": [{"site": s.name, "reason": reason} for s, reason in self.unseen],
                 "gradients": self._gradient_rows(),
                 "network": [
                     {

@@ -73,7 +73,8 @@ def _of_site(one: Watched[UnitStatistics], cut: bool) -> Iterator[Finding]:
         remedy = "scale inputs and initial weights down, or normalise before the activation"
         yield _finding("saturated_units", one, what, remedy, "likely", shares.saturated)
     live = 1 - shares.dead - shares.saturated
-    if live > 0.1 and shares.linear / live >= LINEAR:
+    # What a gate lets through is a product: straight, it still bends what passes.
+    if site.how != "inside" and live > 0.1 and shares.linear / live >= LINEAR:
         count = int(seen.linear.sum())
         what = (
             f"{count} of {seen.units} units compute a straight line: {name} was met on one "
@@ -98,6 +99,8 @@ def _finding(
 
 
 def _revive(one: Watched[UnitStatistics]) -> str:
+    if one.site.how == "inside":
+        return "a lower learning rate, smaller initial weights, or gradients clipped to norm 1"
     activation = one.site.activation
     other = "leaky_relu(negative_slope=0.1)"
     if activation is not None and activation.name != "relu":

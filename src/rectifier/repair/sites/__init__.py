@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Literal
 
@@ -77,9 +77,15 @@ def find(model: Any, batch: Any = None) -> list[Site]:
 
 @dataclass
 class Known:
-    """What a tap found in its first look at a model, kept for the next tap of the same one."""
+    """What a tap found in its first look at a model, kept for the next tap of the same one.
+
+    Attributes:
+        found: the sites, as ``found.sites``, with what the library's own file needs beside them.
+        unseen: path of a recurrent layer -> why its gates could not be computed.
+    """
 
     found: Any = None
+    unseen: dict[str, str] = field(default_factory=dict)
 
 
 def tap(model: Any, receive: Receive, known: Known | None = None) -> AbstractContextManager[None]:
@@ -87,8 +93,9 @@ def tap(model: Any, receive: Receive, known: Known | None = None) -> AbstractCon
 
     ``z`` is what goes into the activation and ``y`` what comes out, arrays of the model's library
     that no gradient flows through; keeping them is the receiver's business. A site that is met
-    several times in a pass (shared layers, loops) reports each time. Sites ``inside`` fused
-    operations report nothing.
+    several times in a pass (shared layers, loops) reports each time. Of recurrent layers each gate
+    is a site of its own (``lstm:forget gate``), computed again from inputs and weights; other sites
+    ``inside`` fused operations report nothing.
 
     In Keras a forward pass is ``model(x)``, run eagerly; what passes through a compiled
     ``fit`` or ``predict`` has no values to show.
@@ -100,7 +107,7 @@ def tap(model: Any, receive: Receive, known: Known | None = None) -> AbstractCon
     Raises:
         InputError: neither a PyTorch nor a Keras model, or a Keras model that is not built.
     """
-    context: AbstractContextManager[None] = _finder(model).tap(model, receive, known or Known())
+    context: AbstractContextManager[None] = _tapper(model).tap(model, receive, known or Known())
     return context
 
 
@@ -127,6 +134,16 @@ def _finder(model: Any) -> ModuleType:
         from rectifier.repair.sites import on_keras
 
         return on_keras
+    from rectifier.repair.sites import on_torch
+
+    return on_torch
+
+
+def _tapper(model: Any) -> ModuleType:
+    if library_of(model) == "keras":
+        from rectifier.repair.sites import keras_tap
+
+        return keras_tap
     from rectifier.repair.sites import on_torch
 
     return on_torch

@@ -7,9 +7,7 @@ recurrent cells, and the operations of a functional model's graph (``keras.ops.r
 from __future__ import annotations
 
 import inspect
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +17,7 @@ import numpy as np
 from rectifier.activation import Activation
 from rectifier.catalog import get
 from rectifier.errors import InputError, ParameterError, UnknownName
-from rectifier.repair.sites import How, Known, Receive, Site, recognise
+from rectifier.repair.sites import How, Site, recognise
 from rectifier.repair.sites.keras_calls import REASON, plain_calls
 
 # Attributes that hold an activation, whatever function that is; other attributes count when they
@@ -290,59 +288,3 @@ def _asked(function: Any, z: Any) -> Any:
 def _spelled(value: Any) -> Any:
     """What somebody writes for an activation: a string where Keras has one."""
     return getattr(value, "__name__", None) or type(value).__name__
-
-
-# -- tapping ----------------------------------------------------------------------------------
-
-
-@contextmanager
-def tap(model: Any, receive: Receive, known: Known) -> Iterator[None]:
-    """See :func:`rectifier.repair.sites.tap`."""
-    if known.found is None:
-        known.found = survey(model)
-    with ExitStack() as stack:
-        for site, place in known.found.sites.items():
-            if site.how != "inside":
-                stack.enter_context(_tapped(site, place, receive))
-        yield
-
-
-@contextmanager
-def _tapped(site: Site, place: Place, receive: Receive) -> Iterator[None]:
-    owner, attribute = place.owner, place.attribute or "call"
-    if place.attribute is not None:
-        given = getattr(owner, attribute)
-        if isinstance(given, keras.layers.Layer):
-            owner, attribute = given, "call"
-    function = getattr(owner, attribute)
-    own = attribute in vars(owner)
-    setattr(owner, attribute, _listening(site, function, receive))
-    try:
-        yield
-    finally:
-        if own:
-            setattr(owner, attribute, function)
-        else:
-            delattr(owner, attribute)
-
-
-def _listening(site: Site, function: Callable[..., Any], receive: Receive) -> Callable[..., Any]:
-    def listening(z: Any, *args: Any, **keywords: Any) -> Any:
-        y = function(z, *args, **keywords)
-        if _has_values(z) and _has_values(y):
-            receive(site, keras.ops.stop_gradient(z), keras.ops.stop_gradient(y))
-        return y
-
-    return listening
-
-
-def _has_values(x: Any) -> bool:
-    """Whether ``x`` is an array with numbers in it, not a stand-in of a compiler."""
-    if isinstance(x, keras.KerasTensor):
-        return False
-    backend = keras.backend.backend()
-    if backend == "jax":
-        return not isinstance(x, sys.modules["jax"].core.Tracer)
-    if backend == "tensorflow":
-        return bool(sys.modules["tensorflow"].executing_eagerly())
-    return True

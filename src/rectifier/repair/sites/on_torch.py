@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from rectifier.repair.sites import Known, Receive, Site
+from rectifier.repair.sites import Known, Receive, Site, torch_gates
 from rectifier.repair.sites.torch_pass import Call, Module, Watch, eagerly
 from rectifier.repair.sites.torch_survey import Found, plain, survey, watched
 
@@ -34,6 +34,7 @@ class _Tap:
         self._receive = receive
         self._known = known
         self._found: Found | None = None
+        self._names = {module: name for name, module in model.named_modules()}
         self._roots: dict[Any, list[tuple[Site, int]]] = {}
         self._inputs: dict[Site, Any] = {}
         self._entered: list[Any] = []
@@ -66,6 +67,22 @@ class _Tap:
         pass
 
     def on_exit(self, module: Module) -> None:
+        if self._found is not None and isinstance(module.module, torch_gates.MODULES):
+            self._recurrent(module)
         site = None if self._found is None else self._found.modules.get(module.module)
         if site is not None and isinstance(module.y, torch.Tensor):
             self._receive(site, module.z.detach(), module.y.detach())
+
+    def _recurrent(self, called: Module) -> None:
+        """The gates of a recurrent module, one site each, computed again."""
+        module = called.module
+        name, kind = self._names[module], type(module).__name__
+        reason = torch_gates.unseen(module, called.args)
+        if reason is not None:
+            self._known.unseen[name] = reason
+            return
+        for gate, activation, z, y in torch_gates.gates(module, called.args):
+            site = Site(
+                f"{name}:{gate}".lstrip(":"), name, activation, f"torch.nn.{kind}", "inside"
+            )
+            self._receive(site, z.detach(), y.detach())

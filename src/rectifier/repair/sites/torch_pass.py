@@ -78,12 +78,13 @@ class Call:
 
 @dataclass
 class Module:
-    """A module that has been called: what it took first and what it gave."""
+    """A module that has been called: what it took, first and in all, and what it gave."""
 
     module: Any
     z: Any
     y: Any = None
     source: str | None = None
+    args: tuple[Any, ...] = ()
 
 
 class Listener(Protocol):
@@ -157,7 +158,7 @@ class Watch(TorchFunctionMode):
                     self._quiet = False
             super().__enter__()
         z = args[0] if args else next(iter(keywords.values()), None)
-        entered = Module(module, z, source=_caller_of_module())
+        entered = Module(module, z, None, _caller_of_module(), (*args, *keywords.values()))
         if isinstance(z, torch.Tensor) and getattr(module, "inplace", False):
             entered.z = z.clone()
         self._stack.append(entered)

@@ -22,6 +22,8 @@ from rectifier.catalog import get
 from rectifier.ops.rule import Rule
 from rectifier.repair.sites import How, Site, recognise
 from rectifier.repair.sites.torch_expressions import Expressions
+from rectifier.repair.sites.torch_gates import MODULES as RECURRENT
+from rectifier.repair.sites.torch_gates import mode_of
 from rectifier.repair.sites.torch_pass import Call, Module, Watch
 
 # Recurrent modules -> what they compute inside, where no call can be seen.
@@ -230,8 +232,8 @@ def called(thing: Any) -> str:
 
 
 def _add_recurrent(found: Found, module: Any, name: str) -> None:
-    mode = getattr(module, "mode", None)
-    if not isinstance(module, torch.nn.RNNBase) or mode not in _RECURRENT:
+    mode = mode_of(module)
+    if mode not in _RECURRENT:
         return
     for activation in _RECURRENT[mode]:
         site = Site(
@@ -288,7 +290,7 @@ class _Finder:
 
     def on_exit(self, module: Module) -> None:
         self._expressions.leave()
-        if isinstance(module.module, torch.nn.RNNBase):
+        if isinstance(module.module, RECURRENT):
             self._heard.setdefault(module.module, (module, None))
         if module.module in self._heard or not _could_be_one(module.module):
             return
@@ -319,7 +321,7 @@ class _Finder:
         """The sites, in the order of the pass."""
         found = Found()
         for heard, activation in self._heard.values():
-            if isinstance(heard, Module) and isinstance(heard.module, torch.nn.RNNBase):
+            if isinstance(heard, Module) and isinstance(heard.module, RECURRENT):
                 _add_recurrent(found, heard.module, self._names[heard.module])
             elif isinstance(heard, Module):
                 name = self._names[heard.module]

@@ -18,7 +18,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from rectifier import catalog
-from rectifier.errors import UnknownName
+from rectifier.errors import InputError
 from rectifier.repair.rules.task import LOSSES
 from rectifier.repair.structure import Network, Overwritten, Role, Step, Weight
 
@@ -266,7 +266,7 @@ def activation_name(function: str) -> str | None:
         return None
     try:
         return catalog.get(_SPELLED.get(function, function)).name
-    except UnknownName:
+    except InputError:  # unknown, or no name of an activation at all: _pack_padded_sequence
         return None
 
 

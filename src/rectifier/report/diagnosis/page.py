@@ -42,6 +42,7 @@ def page(diagnosis: Mapping[str, Any]) -> str:
         "picture": _picture(diagnosis),
         "legend": legend(),
         "sites": _sites(diagnosis),
+        "unseen": _unseen(diagnosis),
         "gradients": _gradients(diagnosis),
         "json": embedded(_small(diagnosis)),
     }
@@ -83,6 +84,7 @@ def fragment(diagnosis: Mapping[str, Any]) -> str:
         f"<p>{html.escape(headline(diagnosis))}</p>"
         + _table(("finding", "where", "what", "do", "sure"), findings)
         + _table(("site", "activation", "units", "dead", "saturated", "linear"), sites)
+        + _table(("not seen", "because"), _unseen(diagnosis))
     )
 
 
@@ -146,6 +148,11 @@ def _sites(diagnosis: Mapping[str, Any]) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _unseen(diagnosis: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Sites that nothing is said of, with the reasons."""
+    return [(visible(u["site"], 60), sentence(u["reason"], 200)) for u in diagnosis["unseen"]]
 
 
 def _bars(histogram: Mapping[str, Any] | None) -> Markup:

@@ -13,7 +13,7 @@ from rich.text import Text
 from rectifier.report.layout import Fitted, new_table, plain_text
 from rectifier.report.plain import count, number, percent, sentence, visible
 
-_FINDINGS, _SITES = 20, 60
+_FINDINGS, _SITES, _UNSEEN = 20, 60, 5
 _COLOURS = {"fault": "bold yellow", "note": "bold"}
 
 
@@ -48,6 +48,14 @@ def _parts(diagnosis: Mapping[str, Any]) -> list[RenderableType]:
         parts += _finding(item)
     if len(findings) > _FINDINGS:
         parts.append(Text(f"{len(findings) - _FINDINGS} more findings; --json lists them\n"))
+    unseen = list(diagnosis["unseen"])
+    for item in unseen[:_UNSEEN]:
+        reason = sentence(item["reason"], 200)
+        parts.append(Text(f"not seen: {visible(item['site'], 60)}: {reason}", style="dim"))
+    if len(unseen) > _UNSEEN:
+        parts.append(Text(f"and {len(unseen) - _UNSEEN} more not seen; --json lists them"))
+    if unseen:
+        parts.append(Text(""))
     if diagnosis["layers"]:
         parts.append(Fitted([_sites(diagnosis, extra) for extra in range(5, -1, -1)]))
     return parts

@@ -27,10 +27,13 @@ _DATA = object.__basicsize__  # where NumPy's C structure of an array has its ad
 
 # (function, dtype, chained, parameters) -> a kernel for just these parameters, or
 # (function, dtype, chained, None) -> one that takes them; or
-# (function, dtype, chained, "gate") -> one that takes an array of them
+# (function, dtype, chained, "gate") -> one that takes an array of them; or
+# (function, dtype, "lines", parameters) -> a pair of loops; dtypes by name for torch
 _KERNELS: dict[tuple[Any, ...], Any] = {}
 _PASSED: dict[tuple[Any, ...], int] = {}  # (function, dtype, chained ...) -> elements without
 _CONSTANTS: dict[tuple[Any, ...], tuple[Any, ...]] = {}  # the same -> parameters compiled in
+_LINES: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}  # (function, dtype) -> the same, of lines
+_MANY_LINES = 16  # a slope that somebody anneals is another number in every step
 
 
 def value(rule: Rule, x: Any, parameters: tuple[Any, ...], out: Any = None) -> Any:
@@ -281,7 +284,50 @@ def _digits(rule: Rule, function: Callable[..., Any], dtype: str) -> str:
     return "short" if stable and value and dtype != "float64" else "long"
 
 
+def address_kernel(
+    function: Callable[..., Any],
+    rule: Rule,
+    dtype: str,
+    size: int,
+    parameters: tuple[Any, ...],
+    chained: bool,
+) -> Any:
+    """:func:`kernel_for` "float32" or "float64", found again at once."""
+    kernel = _KERNELS.get((function, dtype, chained, parameters))
+    if kernel is None:
+        kernel = _KERNELS.get((function, dtype, chained, None))
+        if kernel is None:
+            kernel = kernel_for(function, rule, dtype, size, parameters, chained)
+            if kernel is not None:
+                key = parameters if kernel.shape.constants else None
+                _KERNELS[function, dtype, chained, key] = kernel
+    return kernel
+
+
+def lines_for(rule: Rule, dtype: str, size: int, parameters: tuple[Any, ...]) -> Any:
+    """The :class:`rectifier.kernels.bits.Lines` of a rule with slopes, for ``size`` more elements;
+    None while few have been asked for, and for the parameters that come after the first few."""
+    key = (rule.value, dtype, "lines", parameters)
+    found = _KERNELS.get(key)
+    if found is not None:
+        return found
+    known = _LINES.setdefault((rule.value, dtype), [])
+    if len(known) >= _MANY_LINES or not _enough(key, size):
+        return None
+    from rectifier.kernels import bits, cpu
+
+    if not cpu.available() or rule.slopes is None:
+        return None
+    known.append(parameters)
+    numbers = tuple(float(p) for p in parameters)
+    found = bits.lines(rule.value, rule.derivative, numbers, rule.slopes(*parameters), dtype)
+    _KERNELS[key] = found
+    return found
+
+
 kernel_hook.kernel = _by_kernel  # for tensors that are NumPy's arrays underneath
+kernel_hook.address_kernel = address_kernel
+kernel_hook.lines = lines_for
 
 
 @cache

@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import rectifier as rf
 from rectifier import dispatch
-from rectifier.ops import torch_plain
+from rectifier.ops import torch_bits, torch_plain
 
 NAMES = [n for n in rf.names() if rf.get(n).elementwise and rf.get(n).text is None][::4]
 X = np.linspace(-9, 9, 5_003)
@@ -20,14 +20,19 @@ def eager(monkeypatch):
     """Every function is compiled at once; how many were computed by a kernel is counted."""
     monkeypatch.setattr(dispatch, "_WORTH_COMPILING", 0)
     done = []
-    plain = torch_plain.by_kernel
 
-    def counted(*args):
-        result = plain(*args)
-        done.append(result is not None)
-        return result
+    def watch(name):
+        plain = getattr(torch_plain, name)
 
-    monkeypatch.setattr(torch_plain, "by_kernel", counted)
+        def counted(*args):
+            result = plain(*args)
+            done.append(result is not None)
+            return result
+
+        monkeypatch.setattr(torch_plain, name, counted)
+
+    for name in ("run", "with_lines", "by_lines", "by_kernel"):
+        watch(name)
     return done
 
 
@@ -89,3 +94,59 @@ def test_second_derivatives_and_functorch_do_without(eager):
     np.testing.assert_allclose(second, slope, atol=1e-7)
     mapped = torch.func.vmap(torch.func.grad(lambda z: rf.mish(z)))(x.detach())
     np.testing.assert_allclose(mapped, rf.mish.derivative(X[::50]), rtol=1e-12)
+
+
+LINES = ["relu", "leaky_relu(negative_slope=0.3)", "hard_sigmoid", "identity", "binary_step"]
+LINES += ["relu(negative_slope=0.5, max_value=4, threshold=1)", "relu6", "soft_shrink"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("text", LINES)
+def test_lines_are_noted_as_torch_would_note_them(text, dtype, monkeypatch):
+    """One pass for f and the bits, one for the gradient: the same bytes as torch's operations."""
+    monkeypatch.setattr(dispatch, "_WORTH_COMPILING", 0)
+    act = rf.get(text)
+    rule, numbers = act.rule, tuple(act.parameters.values())
+    for size in (1, 3, 7, 4099, 700_001):  # the last by several threads
+        x = 3 * torch.randn(size, dtype=dtype)
+        x[:: max(1, size // 9)] = torch.tensor([torch.nan, torch.inf, -torch.inf, 0.0, 3, -3, 1])[
+            size % 7
+        ]
+        y, notes = torch_plain.with_lines(rule, x, numbers)
+        slope = act.derivative(x)
+        assert torch.equal(notes, torch_bits.pieces(rule, list(numbers), slope))
+        torch.testing.assert_close(y, act(x), equal_nan=True, rtol=0, atol=0)
+        grad = torch.randn_like(x)
+        found = torch_plain.by_lines(rule, grad, notes, numbers)
+        expected = torch_bits.slope_of_pieces(rule, list(numbers), notes, grad) * grad
+        torch.testing.assert_close(found, expected, equal_nan=True)
+
+
+def test_only_so_many_slopes_are_compiled(monkeypatch):
+    monkeypatch.setattr(dispatch, "_WORTH_COMPILING", 0)
+    monkeypatch.setattr(dispatch, "_MANY_LINES", 2)
+    monkeypatch.setattr(dispatch, "_LINES", {})
+    x = torch.linspace(-3, 3, 5000, requires_grad=True)
+    for slope in (0.11, 0.12, 0.13):
+        there = torch_plain.with_lines(rf.leaky_relu.rule, x.detach(), (slope,)) is not None
+        assert there == (slope < 0.125)
+        (grad,) = torch.autograd.grad(rf.leaky_relu(x, slope).sum(), x)
+        torch.testing.assert_close(grad, torch.where(x > 0, 1.0, slope))
+
+
+@pytest.mark.parametrize("size", [torch_bits.WORTH_PACKING - 1, torch_bits.WORTH_PACKING])
+def test_from_a_stated_size_on_bits_are_kept(size):
+    """Below it the input itself: a quarter of a byte is worth nothing there, and a pass is."""
+    kept = []
+
+    def keep(tensor):
+        kept.append((tensor.dtype, tensor.numel()))
+        return tensor
+
+    for dtype in (torch.float32, torch.bfloat16):
+        x = torch.zeros(size, dtype=dtype, requires_grad=True)
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+            rf.relu(x)
+        small = size < torch_bits.WORTH_PACKING
+        assert kept.pop() == ((dtype, size) if small else (torch.uint8, -(-size // 4)))
+        assert not kept

@@ -7,3 +7,9 @@ from typing import Any
 
 # kernel(code, rule, x, parameters, out, grad=None) -> an array, or None where another computes
 kernel: Callable[..., Any] | None = None
+
+# address_kernel(code, rule, dtype, size, parameters, chained) -> kernels.cpu.Kernel or None
+address_kernel: Callable[..., Any] | None = None
+
+# lines(rule, dtype, size, parameters) -> kernels.bits.Lines or None
+lines: Callable[..., Any] | None = None

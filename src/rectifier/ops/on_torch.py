@@ -82,15 +82,21 @@ def _compiling() -> bool:
 
 
 def _check(rule: Rule, x: Any, parameters: tuple[Any, ...], out: Any) -> None:
-    import torch
-
     if out is not None:
         refuse_out(NAME)
     if not x.is_floating_point():
         refuse_dtype(str(x.dtype).removeprefix("torch."))
-    check_axis(rule, tuple(x.shape), parameters)
+    if not rule.elementwise:
+        check_axis(rule, tuple(x.shape), parameters)
     for parameter in parameters:
-        if not isinstance(parameter, (int, float, torch.Tensor)):
-            refuse_parameter(NAME, parameter)
+        if type(parameter) is not float:  # mostly
+            _check_parameter(rule, x, parameter)
+
+
+def _check_parameter(rule: Rule, x: Any, parameter: Any) -> None:
+    import torch
+
+    if not isinstance(parameter, (int, float, torch.Tensor)):
+        refuse_parameter(NAME, parameter)
     if rule.elementwise:
-        check_shapes(tuple(x.shape), parameters)
+        check_shapes(tuple(x.shape), (parameter,))

@@ -19,20 +19,19 @@ Imported when the first torch tensor arrives; never before torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Any
 
 import torch
 
-from rectifier.ops import torch_bits, torch_inverse, torch_plain
-from rectifier.ops.rule import Rule, spoken
-from rectifier.ops.torch_words import VOCABULARY
-
-_WORTH_PACKING = 4096  # elements: 16 KiB of float32, against some twenty more calls of 2 us
+from rectifier.ops import torch_bits, torch_eager, torch_inverse, torch_plain
+from rectifier.ops.rule import Rule
+from rectifier.ops.torch_computing import chained, computed, speak, wide_of, widened
 
 
 def value(rule: Rule, x: torch.Tensor, parameters: tuple[Any, ...]) -> torch.Tensor:
     """``f(x, *parameters)``, differentiable by ``x`` and by parameters that are tensors."""
+    if torch_eager.takes(rule) and torch_plain.alone(x, parameters):
+        return torch_eager.value(rule, x, parameters)
     return Applied.apply(rule, x, *parameters)
 
 
@@ -41,54 +40,6 @@ def derivative(
 ) -> torch.Tensor:
     """``f'(x, *parameters)`` by ``x``, or by a parameter (counted from 1)."""
     return computed(rule, rule.slope(by), x, parameters)
-
-
-# -- computing: everything below goes through these two ---------------------------------------
-
-
-def computed(
-    rule: Rule, code: Callable[..., Any], x: torch.Tensor, parameters: Sequence[Any]
-) -> torch.Tensor:
-    """``code(x, *parameters)`` of a rule, in at least float32, rounded once to the dtype of x."""
-    done = torch_plain.by_kernel(rule, code, x, parameters) if rule.elementwise else None
-    if done is not None:
-        return done
-    return _speak(code)(*_widened(x, parameters)).to(x.dtype)
-
-
-def chained(
-    rule: Rule,
-    code: Callable[..., Any],
-    x: torch.Tensor,
-    parameters: Sequence[Any],
-    grad: torch.Tensor,
-) -> torch.Tensor:
-    """``grad * code(x, *parameters)``, likewise, but still in the dtype that it is computed in."""
-    done = torch_plain.by_kernel(rule, code, x, parameters, grad)
-    if done is not None:
-        return done
-    wide, *others = _widened(x, parameters)
-    return grad.to(wide.dtype) * _speak(code)(wide, *others)
-
-
-@cache
-def _speak(code: Callable[..., Any]) -> Callable[..., Any]:
-    return spoken(code, _vocabulary)
-
-
-def _vocabulary() -> dict[str, Any]:
-    return VOCABULARY
-
-
-def _wide(dtype: torch.dtype) -> torch.dtype:
-    return dtype if dtype.itemsize >= 4 else torch.float32
-
-
-def _widened(x: torch.Tensor, parameters: Sequence[Any]) -> list[Any]:
-    """x and the parameters in at least float32; a parameter never changes the dtype of x."""
-    dtype = _wide(x.dtype)
-    others = (p.to(dtype) if isinstance(p, torch.Tensor) else p for p in parameters)
-    return [x.to(dtype), *others]
 
 
 # -- the function -----------------------------------------------------------------------------
@@ -121,7 +72,8 @@ class Applied(torch.autograd.Function):
         _, wanted, *others = ctx.needs_input_grad
         if ctx.kept == "pieces":
             (packed,) = ctx.saved_tensors
-            for_x = (_slope_of_pieces(rule, ctx.numbers, packed, grad) * grad).to(ctx.dtype)
+            slope = torch_bits.slope_of_pieces(rule, ctx.numbers, packed, grad)
+            for_x = (slope * grad).to(ctx.dtype)
         elif ctx.kept == "branch":
             y, *packed = ctx.saved_tensors
             how = torch_inverse.found(rule, y, ctx.numbers)
@@ -170,13 +122,13 @@ def _keep(
         return "nothing", []
     if any(needed[1:]) or torch.compiler.is_exporting():  # whose graph has gradients of its own
         return "input", [x, *tensors]
-    if rule.slopes is not None and not tensors and rule.exact is None and _small(x.numel()):
+    if rule.slopes is not None and not tensors and rule.exact is None and torch_bits.small(x.numel()):
         return "input", [x]
     if rule.slopes is not None:
         slope = computed(rule, rule.derivative, x, parameters)
         if tensors:
             return "slope", [slope]
-        return "pieces", [_pieces(rule, parameters, slope)]
+        return "pieces", [torch_bits.pieces(rule, parameters, slope)]
     if rule.from_output is not None:
         return "output", [y, *tensors]
     how = torch_inverse.found(rule, x, parameters)
@@ -191,40 +143,8 @@ def keeps_input(rule: Rule, x: torch.Tensor, parameters: Sequence[Any]) -> bool:
     if any(p.requires_grad for p in tensors):
         return True
     if rule.slopes is not None:
-        return not tensors and rule.exact is None and _small(x.numel())
+        return not tensors and rule.exact is None and torch_bits.small(x.numel())
     return rule.from_output is None and torch_inverse.found(rule, x, parameters) is None
-
-
-def _small(size: Any) -> bool:
-    # a size that is open in a compiled graph is not looked at: the graph would serve no other
-    return isinstance(size, int) and size < _WORTH_PACKING
-
-
-def _pieces(rule: Rule, parameters: list[Any], slope: torch.Tensor) -> torch.Tensor:
-    """Which of the rule's slopes each element of ``slope`` is; one number more for NaN."""
-    slopes, bits = _slopes(rule, parameters)
-    codes = torch.ne(slope, slope).view(torch.uint8) * len(slopes)  # NaN
-    for code, one in enumerate(slopes[1:], 1):
-        found = torch.eq(slope, one).view(torch.uint8)
-        codes = codes | (found if code == 1 else found * code)
-    return torch_bits.pack(codes, bits)
-
-
-def _slope_of_pieces(
-    rule: Rule, parameters: list[Any], packed: torch.Tensor, grad: torch.Tensor
-) -> torch.Tensor:
-    slopes, bits = _slopes(rule, parameters)
-    codes = torch_bits.unpack(packed, bits, grad.shape)
-    table = torch.tensor([*slopes, torch.nan], dtype=_wide(grad.dtype), device=grad.device)
-    # a table of 3 or 4 numbers: a tenth of the time of as many torch.where
-    return torch.index_select(table, 0, codes.reshape(-1).int()).reshape(grad.shape)
-
-
-def _slopes(rule: Rule, parameters: list[Any]) -> tuple[tuple[float, ...], int]:
-    """The slopes that a piecewise-linear rule has, and the bits that tell them and NaN apart."""
-    assert rule.slopes is not None
-    slopes = rule.slopes(*parameters)
-    return slopes, 1 if len(slopes) == 1 else 2
 
 
 # -- gradients and tangents -------------------------------------------------------------------
@@ -234,8 +154,8 @@ def _pull(rule: Rule, x: torch.Tensor, parameters: list[Any], grad: torch.Tensor
     """The gradient by x, from x."""
     if rule.elementwise:
         return chained(rule, rule.derivative, x, parameters, grad)
-    wide, *others = _widened(x, parameters)
-    compute = _speak(rule.value)
+    wide, *others = widened(x, parameters)
+    compute = speak(rule.value)
     pullback = torch.func.vjp(lambda z: compute(z, *others), wide)[1]
     return pullback(grad.to(wide.dtype))[0]
 
@@ -247,8 +167,8 @@ def _pull_by_output(
     assert rule.from_output is not None
     if rule.elementwise:
         return chained(rule, rule.from_output, y, parameters, grad)
-    wide, *others = _widened(y, parameters)
-    return _speak(rule.from_output)(wide, grad.to(wide.dtype), *others)
+    wide, *others = widened(y, parameters)
+    return speak(rule.from_output)(wide, grad.to(wide.dtype), *others)
 
 
 def _for_parameter(
@@ -260,7 +180,7 @@ def _for_parameter(
         slope = chained(rule, by, x, parameters, grad)
         return slope.sum_to_size(parameter.shape).to(parameter.dtype)
     through = _through(rule, x, parameters, place)
-    wide = grad.to(_wide(x.dtype))
+    wide = grad.to(wide_of(x.dtype))
     return torch.func.vjp(through, parameter.to(wide.dtype))[1](wide)[0].to(parameter.dtype)
 
 
@@ -270,8 +190,8 @@ def _push(
     """What a change of x does to the output, from x."""
     if rule.elementwise:
         return chained(rule, rule.derivative, x, parameters, tangent)
-    wide, *others = _widened(x, parameters)
-    compute = _speak(rule.value)
+    wide, *others = widened(x, parameters)
+    compute = speak(rule.value)
     return torch.func.jvp(lambda z: compute(z, *others), (wide,), (tangent.to(wide.dtype),))[1]
 
 
@@ -282,7 +202,7 @@ def _push_parameter(
     by = rule.partial(place)
     if by is not None:
         return chained(rule, by, x, parameters, change)
-    dtype = _wide(x.dtype)
+    dtype = wide_of(x.dtype)
     through = _through(rule, x, parameters, place)
     return torch.func.jvp(through, (parameters[place].to(dtype),), (change.to(dtype),))[1]
 
@@ -291,8 +211,8 @@ def _through(
     rule: Rule, x: torch.Tensor, parameters: list[Any], place: int
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     """The value as a function of one parameter."""
-    wide, *others = _widened(x, parameters)
-    compute = _speak(rule.value)
+    wide, *others = widened(x, parameters)
+    compute = speak(rule.value)
 
     def through(parameter: torch.Tensor) -> torch.Tensor:
         return compute(wide, *others[:place], parameter, *others[place + 1 :])

@@ -9,6 +9,13 @@ from typing import Any
 
 import torch
 
+from rectifier.ops.rule import Rule
+from rectifier.ops.torch_computing import wide_of
+
+# Elements: 16 KiB of float32. Of a tensor with fewer the input itself is kept for the gradient,
+# which saves a pass, in torch's operations twenty calls of 2 us.
+WORTH_PACKING = 4096
+
 
 def pack(codes: torch.Tensor, bits: int) -> torch.Tensor:
     """``codes``, numbers below ``2**bits``, as bytes: 8, 4 or 2 of them in each.
@@ -39,3 +46,36 @@ def unpack(packed: torch.Tensor, bits: int, shape: Any) -> torch.Tensor:
     for length in shape:
         count = count * length
     return torch.cat(stretches)[:count].reshape(shape)
+
+
+def small(size: Any) -> bool:
+    """Whether a tensor of ``size`` elements is kept as it is rather than packed."""
+    # a size that is open in a compiled graph is not looked at: the graph would serve no other
+    return isinstance(size, int) and size < WORTH_PACKING
+
+
+def pieces(rule: Rule, parameters: list[Any], slope: torch.Tensor) -> torch.Tensor:
+    """Which of the rule's slopes each element of ``slope`` is; one number more for NaN."""
+    slopes, bits = slopes_of(rule, parameters)
+    codes = torch.ne(slope, slope).view(torch.uint8) * len(slopes)  # NaN
+    for code, one in enumerate(slopes[1:], 1):
+        found = torch.eq(slope, one).view(torch.uint8)
+        codes = codes | (found if code == 1 else found * code)
+    return pack(codes, bits)
+
+
+def slope_of_pieces(
+    rule: Rule, parameters: list[Any], packed: torch.Tensor, grad: torch.Tensor
+) -> torch.Tensor:
+    slopes, bits = slopes_of(rule, parameters)
+    codes = unpack(packed, bits, grad.shape)
+    table = torch.tensor([*slopes, torch.nan], dtype=wide_of(grad.dtype), device=grad.device)
+    # a table of 3 or 4 numbers: a tenth of the time of as many torch.where
+    return torch.index_select(table, 0, codes.reshape(-1).int()).reshape(grad.shape)
+
+
+def slopes_of(rule: Rule, parameters: list[Any]) -> tuple[tuple[float, ...], int]:
+    """The slopes that a piecewise-linear rule has, and the bits that tell them and NaN apart."""
+    assert rule.slopes is not None
+    slopes = rule.slopes(*parameters)
+    return slopes, 1 if len(slopes) == 1 else 2

@@ -11,11 +11,101 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch.autograd import forward_ad
 
 from rectifier.ops import kernel_hook
 from rectifier.ops.rule import Rule
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
+_NAMES = {torch.float32: "float32", torch.float64: "float64"}
+_NUMBERS = (float, int)
+
+
+def alone(x: torch.Tensor, parameters: Sequence[Any]) -> bool:
+    """Whether ``x`` is a plain tensor, parameters are numbers, and nobody but autograd looks on:
+    no transform, no forward mode, no tracer, no other mode that wants to see what torch does."""
+    for parameter in parameters:
+        if type(parameter) not in _NUMBERS:
+            return False
+    return (
+        type(x) in _PLAIN
+        and x.layout is torch.strided
+        and not torch._C._are_functorch_transforms_active()
+        and forward_ad._current_level < 0
+        and not torch._is_functional_tensor(x)
+        and not _watched()
+    )
+
+
+def run(
+    rule: Rule,
+    code: Callable[..., Any],
+    x: torch.Tensor,
+    parameters: tuple[Any, ...],
+    grad: torch.Tensor | None = None,
+) -> torch.Tensor | None:
+    """``code(x, *parameters)``, times ``grad`` if given, by a kernel; None where there is none.
+
+    Args:
+        rule: the rule that ``code`` is part of, an elementwise one.
+        x, parameters, grad: of which :func:`alone` holds.
+    """
+    find = kernel_hook.address_kernel
+    name = _memory(x)
+    if find is None or name is None:
+        return None
+    if grad is not None and (_memory(grad) != name or grad.shape != x.shape):
+        return None
+    kernel = find(code, rule, name, x.numel(), parameters, grad is not None)
+    if kernel is None:
+        return None
+    given = parameters if kernel.shape.parameters else ()
+    out = torch.empty_like(x, requires_grad=False)
+    if grad is None:
+        kernel(x.data_ptr(), out.data_ptr(), x.numel(), *given)
+    else:
+        kernel(x.data_ptr(), grad.data_ptr(), out.data_ptr(), x.numel(), *given)
+    return out
+
+
+def with_lines(
+    rule: Rule, x: torch.Tensor, parameters: tuple[Any, ...]
+) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """f(x) of a function made of straight lines, and notes of the line that each element is on, as
+    :func:`rectifier.ops.torch_bits.pieces` packs them; None where no kernel is to be had."""
+    lines = _lines(rule, x, parameters)
+    if lines is None:
+        return None
+    y = torch.empty_like(x, requires_grad=False)
+    notes = torch.empty(lines.size(x.numel()), dtype=torch.uint8)
+    lines.forward(x.data_ptr(), y.data_ptr(), notes.data_ptr(), x.numel())
+    return y, notes
+
+
+def by_lines(
+    rule: Rule, grad: torch.Tensor, notes: torch.Tensor, parameters: tuple[Any, ...]
+) -> torch.Tensor | None:
+    """``grad * f'`` from what :func:`with_lines` noted, likewise."""
+    lines = _lines(rule, grad, parameters)
+    if lines is None or not _memory_in_order(notes):
+        return None
+    out = torch.empty_like(grad, requires_grad=False)
+    lines.backward(grad.data_ptr(), out.data_ptr(), notes.data_ptr(), grad.numel())
+    return out
+
+
+def _lines(rule: Rule, x: torch.Tensor, parameters: tuple[Any, ...]) -> Any:
+    find, name = kernel_hook.lines, _memory(x)
+    return None if find is None or name is None else find(rule, name, x.numel(), parameters)
+
+
+def _memory(x: torch.Tensor) -> str | None:
+    """The dtype's name where a plain tensor is memory in order that a kernel can read."""
+    return _NAMES.get(x.dtype) if _memory_in_order(x) else None
+
+
+def _memory_in_order(x: torch.Tensor) -> bool:
+    return x.is_cpu and x.is_contiguous() and not x.is_neg()
 
 
 def by_kernel(
@@ -25,7 +115,7 @@ def by_kernel(
     parameters: Sequence[Any],
     grad: torch.Tensor | None = None,
 ) -> torch.Tensor | None:
-    """``code(x, *parameters)``, times ``grad`` if given, by a kernel; None where there is none.
+    """:func:`run`, where anybody may look on; then, too, there is none.
 
     Args:
         rule: the rule that ``code`` is part of, an elementwise one.
@@ -42,6 +132,8 @@ def by_kernel(
     for other in tensors[1:]:
         if not _array(other, bool(gates)) or other.shape != x.shape or other.dtype != x.dtype:
             return None
+    if not gates:
+        return run(rule, code, x, tuple(parameters), grad)
     numbers = (p.detach().numpy() if isinstance(p, torch.Tensor) else p for p in parameters)
     slope = None if grad is None else grad.detach().numpy()
     done = kernel(code, rule, x.detach().numpy(), tuple(numbers), None, slope)

@@ -19,6 +19,8 @@ def function(listed: doors.Listing) -> Any:
     along_axis = listed.activation.kind == "along_axis"
 
     def function(x: Any, /, *args: Any, **keywords: Any) -> Any:
+        if not args and not keywords:  # reading none would take longer than a small tensor does
+            return listed.activation(tensor(listed, x))
         memory = keywords.pop("memory", "exact")
         args, keywords, on = split(listed, args, keywords, names)  # type: ignore[assignment]
         if along_axis and "dtype" in keywords:

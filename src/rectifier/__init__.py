@@ -61,7 +61,10 @@ def __getattr__(name: str) -> Any:
     if name in _REPAIR:
         return getattr(import_module(f"rectifier.repair.{_REPAIR[name]}"), name)
     if name in names():
-        return get(name)
+        found = get(name)
+        if found.text is None:  # no other can take its name; found at once from now on
+            globals()[name] = found
+        return found
     raise AttributeError(f"module 'rectifier' has no attribute {name!r}")
 
 

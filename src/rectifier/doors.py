@@ -226,15 +226,21 @@ def entrances(
         layers = [listed.layer for listed in listings()] if make_layer else []
         return sorted({*own, *names(), *layers})
 
+    def kept(name: str, listed: Listing, made: Any) -> Any:
+        if listed.activation.text is None:  # no other can take its name; found at once from now on
+            setattr(sys.modules[module], name, made)
+        return made
+
     def find(name: str) -> Any:
         if name == "__all__":
             return offered()
         if not name.startswith("__"):
             if name in names():
-                return make_function(listing(get(name)))
+                listed = listing(get(name))
+                return kept(name, listed, make_function(listed))
             for listed in listings():
                 if make_layer and listed.layer == name:
-                    return make_layer(listed)
+                    return kept(name, listed, make_layer(listed))
         close = [] if name.startswith("_") else nearest(name, offered())
         hint = f"; nearest: {', '.join(close)}" if close else ""
         raise AttributeError(f"module {module!r} has no attribute {name!r}{hint}")

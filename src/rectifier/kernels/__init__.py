@@ -6,6 +6,7 @@
 ``store``      machine code on disk, for the next process
 ``threads``    long arrays in pieces
 ``cpu``        :func:`~rectifier.kernels.cpu.kernel`: all of it, by rule and dtype
+``bits``       f with a note of the straight line each element is on, and gradients from the notes
 =============  ==================================================================
 
 It all needs ``llvmlite`` (the extra "fast"); :func:`rectifier.kernels.cpu.available` tells. What

@@ -122,7 +122,12 @@ def _keep(
         return "nothing", []
     if any(needed[1:]) or torch.compiler.is_exporting():  # whose graph has gradients of its own
         return "input", [x, *tensors]
-    if rule.slopes is not None and not tensors and rule.exact is None and torch_bits.small(x.numel()):
+    if (
+        rule.slopes is not None
+        and not tensors
+        and rule.exact is None
+        and torch_bits.small(x.numel())
+    ):
         return "input", [x]
     if rule.slopes is not None:
         slope = computed(rule, rule.derivative, x, parameters)

@@ -15,10 +15,17 @@ NAMES = [n for n in rf.names() if rf.get(n).elementwise and rf.get(n).text is No
 X = np.linspace(-9, 9, 5_003)
 
 
+def at_once(monkeypatch):
+    """Every function is compiled when first met, and forgotten when the test ends."""
+    monkeypatch.setattr(dispatch, "_WORTH_COMPILING", 0)
+    for known in ("_KERNELS", "_CONSTANTS", "_PASSED", "_LINES"):
+        monkeypatch.setattr(dispatch, known, {})
+
+
 @pytest.fixture
 def eager(monkeypatch):
     """Every function is compiled at once; how many were computed by a kernel is counted."""
-    monkeypatch.setattr(dispatch, "_WORTH_COMPILING", 0)
+    at_once(monkeypatch)
     done = []
 
     def watch(name):
@@ -104,7 +111,7 @@ LINES += ["relu(negative_slope=0.5, max_value=4, threshold=1)", "relu6", "soft_s
 @pytest.mark.parametrize("text", LINES)
 def test_lines_are_noted_as_torch_would_note_them(text, dtype, monkeypatch):
     """One pass for f and the bits, one for the gradient: the same bytes as torch's operations."""
-    monkeypatch.setattr(dispatch, "_WORTH_COMPILING", 0)
+    at_once(monkeypatch)
     act = rf.get(text)
     rule, numbers = act.rule, tuple(act.parameters.values())
     for size in (1, 3, 7, 4099, 700_001):  # the last by several threads
@@ -123,9 +130,8 @@ def test_lines_are_noted_as_torch_would_note_them(text, dtype, monkeypatch):
 
 
 def test_only_so_many_slopes_are_compiled(monkeypatch):
-    monkeypatch.setattr(dispatch, "_WORTH_COMPILING", 0)
+    at_once(monkeypatch)
     monkeypatch.setattr(dispatch, "_MANY_LINES", 2)
-    monkeypatch.setattr(dispatch, "_LINES", {})
     x = torch.linspace(-3, 3, 5000, requires_grad=True)
     for slope in (0.11, 0.12, 0.13):
         there = torch_plain.with_lines(rf.leaky_relu.rule, x.detach(), (slope,)) is not None

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import rectifier as rf
-from benchmarks.suites import AS, Outcome, back, difference
+from benchmarks.outcomes import AS, Outcome, back, difference
 from rectifier.errors import InputError
 
 # Cases -> why they deviate.

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import rectifier as rf
-from benchmarks.suites import Outcome, back, difference
+from benchmarks.outcomes import Outcome, back, difference
 from rectifier.errors import InputError
 
 # torch.testing.assert_close's own

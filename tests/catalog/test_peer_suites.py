@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from benchmarks import onnx_cases, opinfo_samples
-from benchmarks.suites import Outcome, counts, difference
+from benchmarks.outcomes import Outcome, difference
+from benchmarks.suites import counts
 
 import rectifier as rf
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from rectifier.study.own.network import prefer_jax
+from rectifier.study.own.models import prefer_jax
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

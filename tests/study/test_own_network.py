@@ -15,7 +15,8 @@ import rectifier as rf
 from rectifier import cli
 from rectifier.errors import InputError
 from rectifier.study.journal import Journal
-from rectifier.study.own.network import load_build, prefer_jax
+from rectifier.study.own.models import prefer_jax
+from rectifier.study.own.network import load_build
 
 prefer_jax()
 import keras  # noqa: E402

@@ -10,20 +10,28 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from rectifier.study.own.models import Models
+
 if TYPE_CHECKING:
-    from rectifier.study.own.network import KerasEngine
     from rectifier.study.plan import Task
     from rectifier.study.train.engine import Beat
 
 
-def train(engine: KerasEngine, task: Task, models: list[Any], beat: Beat, epochs: int) -> list[Any]:
+def train(
+    source: Models,
+    programs: dict[str, Any],
+    task: Task,
+    models: list[Any],
+    beat: Beat,
+    epochs: int,
+) -> list[Any]:
     """``[(outputs, curves, best epoch, diverged)]`` of the task's runs, Adam at each one's rate."""
-    problem, keys = engine.problem, task.runs
-    program = engine._programs.get(task.activation)
+    problem, keys = source.problem, task.runs
+    program = programs.get(task.activation)
     if program is None:
-        engine._programs.clear()  # one activation at a time: models are large
-        program = engine._programs[task.activation] = _Program(engine, models[0])
-    places = [engine.place(key) for key in keys]
+        programs.clear()  # one activation at a time: models are large
+        program = programs[task.activation] = _Program(source, models[0])
+    places = [source.place(key) for key in keys]
     features = problem.features
     data = (
         features.which[places],
@@ -43,7 +51,7 @@ def train(engine: KerasEngine, task: Task, models: list[Any], beat: Beat, epochs
     curves = np.full((len(keys), 2, epochs), np.nan)
     for epoch in range(epochs):
         beat(task.activation, epoch / epochs)
-        order = np.stack([engine.order(key, epoch) for key in keys])
+        order = np.stack([source.order(key, epoch) for key in keys])
         *weights, moments, told, kept = program.epoch(
             *weights, moments, data, rates, order, validation, valid
         )
@@ -55,14 +63,14 @@ def train(engine: KerasEngine, task: Task, models: list[Any], beat: Beat, epochs
         curves[~stopped, 0, epoch], curves[~stopped, 1, epoch] = training[~stopped], loss[~stopped]
         ran[~stopped] = epoch + 1
         diverged |= ~stopped & ~finite
-        stopped |= ~finite | (epoch + 1 - best_epoch >= engine.settings.patience)
+        stopped |= ~finite | (epoch + 1 - best_epoch >= source.settings.patience)
         if stopped.all():
             break
-    asked, _ = _padded([engine.judged(key) for key in keys])
+    asked, _ = _padded([source.judged(key) for key in keys])
     outputs = np.asarray(program.outputs(*best_weights, data, asked))
     return [
         (
-            outputs[lane, : len(engine.judged(key))],
+            outputs[lane, : len(source.judged(key))],
             curves[lane, :, : ran[lane]],
             int(best_epoch[lane]),
             bool(diverged[lane]),
@@ -74,11 +82,11 @@ def train(engine: KerasEngine, task: Task, models: list[Any], beat: Beat, epochs
 class _Program:
     """The compiled functions of one activation's model."""
 
-    def __init__(self, engine: KerasEngine, model: Any) -> None:
-        self._model, self._shape = model, engine.shape
-        self._matrix = jnp.asarray(engine.problem.features.matrix)
-        self._targets = jnp.asarray(engine.problem.targets)
-        self._classes = engine.problem.classification
+    def __init__(self, source: Models, model: Any) -> None:
+        self._model, self._shape = model, source.shape
+        self._matrix = jnp.asarray(source.problem.features.matrix)
+        self._targets = jnp.asarray(source.problem.targets)
+        self._classes = source.problem.classification
         self._adam = optax.scale_by_adam()
         self.epoch = jax.jit(jax.vmap(self._epoch))
         self.outputs = jax.jit(jax.vmap(self._outputs))

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rectifier.study.own.models import Models
+
 if TYPE_CHECKING:
-    from rectifier.study.own.network import KerasEngine
     from rectifier.study.plan import RunKey
     from rectifier.study.train.engine import Beat
 
 
-def train(engine: KerasEngine, key: RunKey, model: Any, beat: Beat, epochs: int) -> Any:
+def train(source: Models, key: RunKey, model: Any, beat: Beat, epochs: int) -> Any:
     """``(outputs, curves, best epoch, diverged)`` of one run.
 
     A compiled model keeps its optimizer, at the study's learning rate, and its loss; others get
@@ -20,10 +21,10 @@ def train(engine: KerasEngine, key: RunKey, model: Any, beat: Beat, epochs: int)
     """
     import keras
 
-    problem, place = engine.problem, engine.place(key)
+    problem, place = source.problem, source.place(key)
     features = problem.features
     x = (features.matrix[features.which[place]] - features.shift[place]) * features.scale[place]
-    x, y = x.reshape(len(x), *engine.shape), problem.targets
+    x, y = x.reshape(len(x), *source.shape), problem.targets
     if not problem.classification:
         y = (y - problem.target_shift[place]) / problem.target_scale[place]
     if model.compiled:
@@ -40,9 +41,9 @@ def train(engine: KerasEngine, key: RunKey, model: Any, beat: Beat, epochs: int)
     curves: list[tuple[float, float]] = []
     for epoch in range(epochs):
         beat(key.activation, epoch / epochs)
-        rows = engine.order(key, epoch).ravel()
+        rows = source.order(key, epoch).ravel()
         past = model.fit(
-            x[rows], y[rows], batch_size=engine.batch_size, shuffle=False, verbose=0
+            x[rows], y[rows], batch_size=source.batch_size, shuffle=False, verbose=0
         ).history["loss"][0]
         told = model.evaluate(x[validation], y[validation], verbose=0)
         loss = float(told[0] if isinstance(told, list) else told)
@@ -52,10 +53,10 @@ def train(engine: KerasEngine, key: RunKey, model: Any, beat: Beat, epochs: int)
             break
         if loss < best:
             best, best_epoch, kept = loss, epoch + 1, _weights(model)
-        if epoch + 1 - best_epoch >= engine.settings.patience:
+        if epoch + 1 - best_epoch >= source.settings.patience:
             break
     model.set_weights(kept)
-    outputs = np.asarray(model.predict(x[engine.judged(key)], verbose=0))
+    outputs = np.asarray(model.predict(x[source.judged(key)], verbose=0))
     return outputs, np.array(curves).T, best_epoch, diverged
 
 

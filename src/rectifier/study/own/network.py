@@ -9,46 +9,23 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import inspect
-import json
 import math
-import os
-import random
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rectifier import catalog
 from rectifier.errors import InputError
 from rectifier.study.journal import Run
 from rectifier.study.load.read import one_line
-from rectifier.study.plan import RunKey, Task, batch_order, fewest_fit_rows, generator
+from rectifier.study.own.models import Build, Models, prefer_jax
+from rectifier.study.plan import RunKey, Task
 from rectifier.study.settings import Settings
 from rectifier.study.train.engine import Beat, Speed
 from rectifier.study.train.problem import Problem
-
-Build = Callable[..., Any]
-
-
-def prefer_jax() -> None:
-    """Has Keras run on JAX, where runs are trained side by side, unless somebody chose otherwise.
-
-    A choice is a Keras that is imported already, KERAS_BACKEND, or another backend than TensorFlow
-    in keras.json: Keras writes TensorFlow, its default, into that file by itself.
-    """
-    if "keras" in sys.modules or "KERAS_BACKEND" in os.environ:
-        return
-    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-    try:
-        chosen = json.loads((home / "keras.json").read_text(encoding="utf-8"))["backend"]
-    except (OSError, ValueError, KeyError, TypeError):  # none, or not one that Keras could read
-        chosen = "tensorflow"
-    if chosen == "tensorflow":
-        os.environ["KERAS_BACKEND"] = "jax"
 
 
 def load_build(text: str) -> Build:
@@ -85,22 +62,6 @@ def load_build(text: str) -> Build:
     return found
 
 
-def _seed_libraries(number: int) -> None:
-    """``keras.utils.set_random_seed``, which would import TensorFlow whatever Keras runs on: 5 s.
-
-    Keras draws the seeds of its initialisers and layers from Python's own generator.
-    """
-    import keras
-
-    if "tensorflow" in sys.modules:
-        keras.utils.set_random_seed(number)
-        return
-    random.seed(number)
-    np.random.seed(number)  # noqa: NPY002  (somebody's own function may draw from it)
-    if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(number)
-
-
 class KerasEngine:
     """Trains the models that ``build`` makes; the engine of a study with a network of one's own.
 
@@ -108,58 +69,16 @@ class KerasEngine:
         problem: the table in numbers, with the splits of every phase.
         settings: checked.
         lanes: runs a task has at most.
-        build: ``f(activation)`` or ``f(activation, inputs, outputs)``: ``inputs`` is the shape of
-            one row, ``(columns,)`` or ``(height, width, channels)``; ``outputs`` the number of
-            classes, or 1.
+        build: makes a model of an activation, see Models.
     """
 
     def __init__(self, problem: Problem, settings: Settings, lanes: int, build: Build) -> None:
-        self.problem, self.settings, self.lanes, self._build = problem, settings, lanes, build
-        prefer_jax()
-        images = problem.table.images
-        columns = problem.features.matrix.shape[2]
-        self.shape = (columns,) if images is None else images.shape[1:]
-        self.inputs = columns
-        fit = fewest_fit_rows(problem.table.rows)
-        self.batch_size = min(settings.batch_size, fit)
-        self.steps = fit // self.batch_size
+        self.problem, self.settings, self.lanes = problem, settings, lanes
+        self.models = Models(problem, settings, build)
+        self.architecture = self.models.architecture
+        self.inputs = problem.features.matrix.shape[2]
         self.why_apart = ""
-        self._programs: dict[str, Any] = {}
-        try:
-            given = len(inspect.signature(build).parameters)
-        except (TypeError, ValueError):
-            given = 1
-        self._arguments = (self.shape, problem.outputs) if given >= 3 else ()
-        model = self.model(RunKey("tune", settings.baseline, 1.0, 0))
-        self.architecture = (
-            f"{getattr(build, '__name__', 'a function')} of one's own, a Keras model of "
-            f"{len(model.layers)} layers with {model.count_params():,} weights"
-        )
-
-    def model(self, key: RunKey) -> Any:
-        """A new model with the initial weights of this run's seed, built and checked."""
-        import keras
-
-        rng = generator(self.settings.seed, key.phase, "weights", key.seed)
-        _seed_libraries(int(rng.integers(2**31)))
-        try:
-            model = self._build(catalog.get(key.activation), *self._arguments)
-            if not isinstance(model, keras.Model):
-                raise TypeError(f"it gave {type(model).__name__}, which is not a Keras model")
-            if not model.built:
-                model.build((None, *self.shape))
-            outputs = model.compute_output_shape((None, *self.shape))
-        except Exception as error:
-            told = f"{type(error).__name__}: {one_line(error)}"
-            raise InputError(
-                f"the network with {key.activation} cannot be built: {told}"
-            ) from error
-        if tuple(outputs) != (None, self.problem.outputs):
-            raise InputError(
-                f"the network gives outputs of shape {tuple(outputs)}, but this table needs "
-                f"(None, {self.problem.outputs}): logits of the classes, or one value"
-            )
-        return model
+        self._programs: dict[str, Any] = {}  # keras_lanes' own
 
     def speed(self) -> Speed:
         """A trial of one epoch with the baseline, which is thrown away."""
@@ -191,49 +110,36 @@ class KerasEngine:
     def _train(self, task: Task, beat: Beat, epochs: int) -> list[Any]:
         import keras
 
-        from rectifier.study.own import keras_lanes, keras_single
+        from rectifier.study.own import keras_lanes, keras_single  # which import JAX and Keras
 
-        models = [self.model(key) for key in task.runs]
+        models = [self.models.model(key) for key in task.runs]
         if keras.backend.backend() != "jax":
             self.why_apart = f"Keras runs on {keras.backend.backend()}, not on jax (KERAS_BACKEND)"
         elif models[0].compiled:
             self.why_apart = "the model is compiled with an optimizer of its own"
         if not self.why_apart:
             try:
-                return keras_lanes.train(self, task, models, beat, epochs)
+                return keras_lanes.train(self.models, self._programs, task, models, beat, epochs)
             except (TypeError, ValueError, AttributeError, NotImplementedError) as error:
                 self.why_apart = f"vmap failed: {type(error).__name__}: {one_line(error)}"[:200]
-                models = [self.model(key) for key in task.runs]
+                models = [self.models.model(key) for key in task.runs]
         pairs = zip(task.runs, models, strict=True)
         try:
-            return [keras_single.train(self, key, model, beat, epochs) for key, model in pairs]
+            return [
+                keras_single.train(self.models, key, model, beat, epochs) for key, model in pairs
+            ]
         except (TypeError, ValueError, AttributeError, NotImplementedError) as error:
             raise InputError(
                 f"the network with {task.activation} cannot be trained: {type(error).__name__}: "
                 f"{one_line(error)}; finished runs are kept"
             ) from error
 
-    # -- what both ways of training need ------------------------------------------------------
-
-    def place(self, key: RunKey) -> int:
-        return self.problem.position(key.phase, key.seed)
-
-    def order(self, key: RunKey, epoch: int) -> np.ndarray:
-        """[steps, batch] row numbers, the same as for the built-in network."""
-        fit = self.problem.splits(key.phase)[key.seed].fit
-        visited = batch_order(self.settings, key.phase, key.seed, fit, epoch)
-        return visited[: self.steps * self.batch_size].reshape(self.steps, self.batch_size)
-
-    def judged(self, key: RunKey) -> np.ndarray:
-        split = self.problem.splits(key.phase)[key.seed]
-        return split.test if key.phase == "confirm" else split.validation
-
     def _finished(self, key: RunKey, result: Any, seconds: float) -> Run:
         """``result``: outputs on the judged rows; curves [2, epochs], training and validation
         loss; the best epoch counted from 1, or 0 for none; whether the run diverged."""
         outputs, curves, best, diverged = result
-        rows = self.judged(key)
-        contributions = self.problem.contributions(rows, outputs, self.place(key))
+        rows = self.models.judged(key)
+        contributions = self.problem.contributions(rows, outputs, self.models.place(key))
         unknown = np.full((1, curves.shape[1]), np.nan)
         return Run(
             phase=key.phase,

@@ -76,6 +76,9 @@ LATE = {
     ("ops/torch_", "torch"): "imported once there is a torch tensor",
     ("ops/", "llvmlite"): "numbers of LLVM; imported once a kernel is worth compiling",
     ("kernels/", "llvmlite"): "the same",
+    ("ops/on_triton", "triton"): "imported once there is a CUDA tensor",
+    ("kernels/gpu", "triton"): "the same",
+    ("kernels/gpu", "torch"): "the same",
 }
 
 # Library -> where it may be named at all.
@@ -91,6 +94,7 @@ NAMED = {
         "repair/",
     ),
     "torch": ("ops/on_torch.py", "ops/torch_", "torch/", "kernels/", "repair/", "bench/"),
+    "triton": ("ops/on_triton.py", "kernels/gpu"),
     "tensorflow": ("ops/on_tensorflow.py", "repair/"),
     "keras": ("keras/", "repair/", "study/own/"),
     "sklearn": ("sklearn/", "study/"),
@@ -227,7 +231,7 @@ def test_these_tests_can_fail(tmp_path):
 
 
 HEAVY = "numpy sympy scipy jax torch keras polars pandas sklearn altair rich typer mpmath numba"
-HEAVY = [*HEAVY.split(), "llvmlite", "pyarrow"]
+HEAVY = [*HEAVY.split(), "llvmlite", "pyarrow", "triton"]
 
 
 def loaded_by(program: str) -> set[str]:

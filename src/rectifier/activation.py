@@ -182,8 +182,8 @@ class Activation:
                 its second input first, ``act(a, b)``; without it, ``x`` is split in halves.
         """
         if self.kind == "gated":
-            a, b, _ = self._two_inputs(x, args, parameters)
-            return dispatch.value(self.rule, a, (b,), out)
+            a, b, axis = self._two_inputs(x, args, parameters)
+            return dispatch.gated(self.rule, a, b, None if axis is None else (x, axis), out)
         values = self._bound(args, parameters)
         return dispatch.value(self._rule_at(values), x, values, out)
 

@@ -9,6 +9,7 @@ for :mod:`rectifier.ops`. Without ``llvmlite`` everything is.
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -54,6 +55,18 @@ def derivative(
         if done is not None:
             return done
     return ops.library_of(x).derivative(rule, x, parameters, out, by)
+
+
+def gated(
+    rule: Rule, a: Any, b: Any, halved: tuple[Any, int] | None = None, out: Any = None
+) -> Any:
+    """f(a, b); ``halved``: the array that they are the halves of, and along which axis."""
+    library = ops.library_of(a)
+    if library is ops.on_torch and out is None:
+        done = ops.on_torch.gated(rule, a, b, halved)
+        if done is not None:
+            return done
+    return value(rule, a, (b,), out)
 
 
 def concatenate(x: Any, y: Any, axis: int) -> Any:
@@ -325,6 +338,21 @@ def lines_for(rule: Rule, dtype: str, size: int, parameters: tuple[Any, ...]) ->
     return found
 
 
+def _gpu(x: Any, parameters: tuple[Any, ...]) -> Any:
+    """The kernels for GPUs, if they take the torch tensor ``x``; Triton comes with the first."""
+    if not _has_triton():
+        return None
+    from rectifier.kernels import gpu, gpu_ops
+
+    return gpu_ops if gpu.takes(x, parameters) else None
+
+
+@cache
+def _has_triton() -> bool:
+    return importlib.util.find_spec("triton") is not None
+
+
+kernel_hook.gpu = _gpu
 kernel_hook.kernel = _by_kernel  # for tensors that are NumPy's arrays underneath
 kernel_hook.address_kernel = address_kernel
 kernel_hook.lines = lines_for

@@ -34,11 +34,11 @@ def _isru_formula(x: Any, alpha: Any) -> Any:
 
 
 def _isru_value(x: Any, alpha: Any) -> Any:
-    return _over_root(x, alpha**0.5)
+    return _over_root(x, sqrt(alpha + zeros_like(x)))
 
 
 def _isru_derivative(x: Any, alpha: Any) -> Any:
-    r = 1 / hypot(alpha**0.5 * x, 1.0)
+    r = 1 / hypot(sqrt(alpha + zeros_like(x)) * x, 1.0)
     return r * r * r
 
 
@@ -68,7 +68,7 @@ def _isrlu_formula(x: Any, alpha: Any) -> Any:
 
 
 def _isrlu_value(x: Any, alpha: Any) -> Any:
-    return where(x > 0, x, _over_root(x, alpha**0.5))
+    return where(x > 0, x, _over_root(x, sqrt(alpha + zeros_like(x))))
 
 
 def _isrlu_derivative(x: Any, alpha: Any) -> Any:

@@ -89,11 +89,24 @@ def _rational_derivative(
     return where(absolute(x) > 1, far, near)
 
 
+def _power(x: Any, exponent: int) -> Any:
+    # products: not every vocabulary has ** of its numbers
+    if exponent == 0:
+        return ones_like(x)
+    if exponent == 1:
+        return x
+    if exponent == 2:
+        return x * x
+    if exponent == 3:
+        return x * x * x
+    return x * x * x * x
+
+
 def _power_over_below(x: Any, power: int, b1: Any, b2: Any, b3: Any, b4: Any) -> Any:
     """x^power / Q, for powers up to 4."""
     z, y = _inside(x), _inverse(x)
-    near = z**power / (1 + absolute(_sum(z, b1, b2, b3, b4)))
-    far = y ** (4 - power) / (y * y * y * y + absolute(_far_sum(y, b1, b2, b3, b4)))
+    near = _power(z, power) / (1 + absolute(_sum(z, b1, b2, b3, b4)))
+    far = _power(y, 4 - power) / (y * y * y * y + absolute(_far_sum(y, b1, b2, b3, b4)))
     return where(absolute(x) > 1, far, near)
 
 

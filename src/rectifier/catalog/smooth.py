@@ -82,19 +82,19 @@ def _size(x: Any) -> Any:
 
 def _squareplus_value(x: Any, b: Any) -> Any:
     # on the left x + sqrt(x² + b) cancels; b / (sqrt(x² + b) - x) is the same number
-    root = hypot(x, b**0.5)
+    root = hypot(x, sqrt(b + zeros_like(x)))
     return where(x > 0, x / 2 + root / 2, b / (root + _size(x)) / 2)
 
 
 def _squareplus_derivative(x: Any, b: Any) -> Any:
-    root = hypot(x, b**0.5)
+    root = hypot(x, sqrt(b + zeros_like(x)))
     tail = b / (root + _size(x)) / (2 * root)
     return where(x > 0, 1 - tail, tail)
 
 
 def _squareplus_from_output(y: Any, b: Any) -> Any:
     # x = y - b / (4 y), so that sqrt(x² + b) = y + b / (4 y), and the slope is y over that
-    ratio = b**0.5 / 2 / y
+    ratio = sqrt(b + zeros_like(y)) / 2 / y
     return 1 / (1 + ratio * ratio)
 
 

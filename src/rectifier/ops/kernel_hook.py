@@ -1,4 +1,4 @@
-"""Where kernels are to be had for arrays of NumPy's: set by whoever has some."""
+"""Where kernels are to be had for arrays, on processor and GPU: set by whoever has some."""
 
 from __future__ import annotations
 
@@ -13,3 +13,6 @@ address_kernel: Callable[..., Any] | None = None
 
 # lines(rule, dtype, size, parameters) -> kernels.bits.Lines or None
 lines: Callable[..., Any] | None = None
+
+# gpu(x, parameters) -> rectifier.kernels.gpu_ops, or None where it has nothing for such a tensor
+gpu: Callable[..., Any] | None = None

@@ -54,6 +54,24 @@ def value(rule: Rule, x: Any, parameters: tuple[Any, ...], out: Any = None) -> A
     return torch_autograd.value(rule, x, parameters)
 
 
+def gated(rule: Rule, a: Any, b: Any, halved: tuple[Any, int] | None) -> Any:
+    """f(a, b) by one kernel, with its gradients by another; None where there is none.
+
+    Args:
+        halved: the tensor that a and b are the halves of, and along which axis.
+    """
+    if not a.is_cuda:
+        return None
+    from rectifier.ops import torch_plain
+
+    kernels = torch_plain.on_gpu(a, b)
+    if kernels is None or not kernels.on_triton.speaks(rule.value):
+        return None
+    if halved is None:
+        return kernels.Gated.apply(rule, a, b)
+    return kernels.Halved.apply(rule, *halved)
+
+
 def derivative(
     rule: Rule, x: Any, parameters: tuple[Any, ...], out: Any = None, by: int = 0
 ) -> Any:

@@ -122,6 +122,8 @@ def by_kernel(
         parameters: numbers, or one tensor like ``x``: a gate.
         grad: of the shape and dtype of ``x``.
     """
+    if x.is_cuda:
+        return _on_gpu(rule, code, x, parameters, grad)
     kernel = kernel_hook.kernel
     gates = [p for p in parameters if isinstance(p, torch.Tensor)]
     if kernel is None or len(gates) > 1 or not _array(x, bool(gates)) or _watched():
@@ -138,6 +140,35 @@ def by_kernel(
     slope = None if grad is None else grad.detach().numpy()
     done = kernel(code, rule, x.detach().numpy(), tuple(numbers), None, slope)
     return None if done is None else torch.from_numpy(done)
+
+
+def on_gpu(x: torch.Tensor, *others: Any) -> Any:
+    """The kernels for ``x`` and what comes with it, or None: tensors on one GPU and numbers, which
+    nobody records."""
+    tensors = [x, *(t for t in others if isinstance(t, torch.Tensor))]
+    if kernel_hook.gpu is None or _watched() or any(_wrapped(t) for t in tensors):
+        return None
+    if any(t.device != x.device or type(t) not in _PLAIN for t in tensors):
+        return None
+    return kernel_hook.gpu(x, others)
+
+
+def _on_gpu(
+    rule: Rule, code: Callable[..., Any], x: torch.Tensor, parameters: Sequence[Any], grad: Any
+) -> torch.Tensor | None:
+    """As :func:`by_kernel`, of a CUDA tensor."""
+    tensors = [t for t in (x, *parameters, grad) if isinstance(t, torch.Tensor)]
+    if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
+        return None
+    ops = on_gpu(x, *parameters)
+    if ops is None or (grad is not None and (grad.shape != x.shape or _wrapped(grad))):
+        return None
+    done: torch.Tensor | None = ops.computed(rule, code, x, parameters, grad)
+    return done
+
+
+def _wrapped(x: torch.Tensor) -> bool:
+    return torch._C._functorch.is_functorch_wrapped_tensor(x) or torch._is_functional_tensor(x)
 
 
 def _array(x: torch.Tensor, half: bool = False) -> bool:

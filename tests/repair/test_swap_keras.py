@@ -11,7 +11,9 @@ from keras import layers
 from tests.repair.test_sites_keras import model
 
 import rectifier as rf
+import rectifier.keras as rk
 from rectifier import cli
+from rectifier.errors import InputError
 from rectifier.repair.sites import find
 
 # Keras' own saving on the TensorFlow backend
@@ -69,6 +71,54 @@ def test_the_same_changes_no_bit_and_keeps_the_optimiser():
     assert rf.swap(net, {"relu": "elu"}, inplace=True).model is net
     assert not np.array_equal(net.predict(x, verbose=0), before), "predict is compiled anew"
     net.fit(x, x[:, :1], verbose=0)
+
+
+@keras.saving.register_keras_serializable("test")
+class Block(layers.Layer):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.dense = layers.Dense(8)
+
+    def build(self, shape):
+        self.dense.build(shape)
+        super().build(shape)
+
+    def call(self, x):
+        return keras.ops.relu(self.dense(x)) + self.bent(x)
+
+    def bent(self, x):
+        return rk.elu(x, 0.5)
+
+
+def test_plain_calls_of_peoples_own_layers():
+    net = keras.Sequential([keras.Input((8,)), Block(name="block"), layers.Dense(1, name="head")])
+    x = np.random.default_rng(1).normal(size=(50, 8)).astype("float32")
+    block = net.get_layer("block")
+    block.dense.bias.assign(np.full(8, -99.0, "float32"))
+    diagnosis = rf.diagnose(net, x)
+    assert [(row["site"], row["dead"]) for row in diagnosis.rows] == [
+        ("block:relu", 1.0),
+        ("block:elu", 0.0),
+    ]
+    before = net.predict(x, verbose=0)
+    done = rf.swap(net, {"relu": "softsign", "block:elu": "tanh"}, data=x)
+    assert [s.name for s in done.changed] == ["block:relu", "block:elu"]
+    assert not done.unreached
+    assert (done.effect.dead_before, done.effect.dead_after) == (8, 8), "softsign is flat at -99"
+    assert np.array_equal(net.predict(x, verbose=0), before)
+    kernel, bias = block.dense.get_weights()
+    hidden = rf.softsign(x @ kernel + bias) + np.tanh(x)
+    wanted = hidden @ net.get_layer("head").get_weights()[0]
+    np.testing.assert_allclose(done.model.predict(x, verbose=0), wanted, atol=1e-5)
+    assert [str(s.activation) for s in find(done.model, x)] == ["softsign", "tanh"]
+    again = rf.swap(done.model, {"tanh": "relu"}, data=x, inplace=True)
+    assert [str(s.activation) for s in find(again.model, x)] == ["softsign", "relu"]
+    with pytest.raises(InputError, match="have been swapped, which a config cannot hold"):
+        done.model.get_layer("block").get_config()
+    with pytest.raises(InputError, match="cannot be copied"):
+        rf.swap(done.model, {"relu": "prelu"}, data=x)
+    ((_, reason),) = rf.swap(done.model, {"relu": "prelu"}, data=x, inplace=True).unreached
+    assert reason.startswith("prelu learns")
 
 
 def command(monkeypatch, *arguments: str) -> int:

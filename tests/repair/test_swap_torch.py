@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
+import os
+import pickle
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -97,6 +102,52 @@ def test_calls_formulas_and_helpers_swap_and_compile():
     assert torch.equal(replica(x), done.model(x))
     nn.init.zeros_(replica.linear.weight)
     assert not torch.equal(replica(x), done.model(x)), "its methods are bound to itself"
+
+
+def test_whole_models_with_swapped_calls_are_pickled(tmp_path):
+    """In a process of its own they load, where it can import what the model's class is from."""
+    model, x = Written(), batch()
+    done = rf.swap(model, {"relu": "elu", "silu": "mish", "gelu_tanh": "gelu"}, data=x).model
+    again = rf.swap(done, {"mish": "softsign", "elu": "tanh"}, data=x).model
+    names = [s.activation.name for s in find(again, x)]
+    assert (names.count("tanh"), names.count("softsign"), names.count("relu")) == (4, 1, 0)
+    for net in (done, again):
+        torch.save(net, tmp_path / "model.pt")
+        loaded = torch.load(tmp_path / "model.pt", weights_only=False)
+        assert torch.equal(loaded(x), net(x))
+        assert type(loaded) is not Written
+        name = "elu" if net is done else "tanh"
+        assert len(rf.swap(loaded, {name: "silu"}, data=x).changed) == 4
+    torch.save((again, x, again(x)), tmp_path / "model.pt")
+    program = (
+        "import torch\n"
+        f"m, x, y = torch.load({str(tmp_path / 'model.pt')!r}, weights_only=False)\n"
+        "assert torch.equal(m(x), y)"
+    )
+    path = os.pathsep.join(p for p in sys.path if p)
+    environment = {**os.environ, "PYTHONPATH": path}
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment)
+
+
+def decorated(function):
+    @functools.wraps(function)
+    def wrapper(*args):
+        return function(*args)
+
+    return wrapper
+
+
+class Decorated(nn.Module):
+    @decorated
+    def forward(self, x):
+        return F.relu(x) + 1
+
+
+def test_what_cannot_be_pickled_says_so():
+    done = rf.swap(Decorated(), {"relu": "elu"}, data=batch())
+    assert not done.unreached
+    with pytest.raises(InputError, match="decorated function with a swapped call in it"):
+        pickle.dumps(done.model)
 
 
 def test_in_place_the_parameters_stay_and_the_optimiser_goes_on():

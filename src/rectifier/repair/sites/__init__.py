@@ -67,7 +67,6 @@ def find(model: Any, batch: Any = None) -> list[Site]:
             ones, of the model's library or NumPy. It is passed forward once, in evaluation mode
             and without gradients. Plain calls inside ``forward`` or ``call`` (``F.relu(x)``) can
             only be seen that way: without a batch, only layers and their attributes are found.
-            In Keras such calls are named, with the reason why they cannot be swapped or tapped.
 
     Raises:
         InputError: neither kind of model, one that is not built, or a batch that it refuses.

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from rectifier.repair.sites import Known, Receive, Site, keras_gates
+from rectifier.repair.sites.keras_calls import PlainCall, plain_calls
 from rectifier.repair.sites.on_keras import Place, called, nodes_of, of_function, survey
 
 
@@ -18,14 +19,29 @@ def tap(model: Any, receive: Receive, known: Known) -> Iterator[None]:
     """See :func:`rectifier.repair.sites.tap`."""
     if known.found is None:
         known.found = survey(model)
+
+    def call(call: PlainCall, z: Any, y: Any) -> None:
+        site = known.found.of_call(call)
+        if site is not None and _has_values(z) and _has_values(y):
+            receive(site, keras.ops.stop_gradient(z), keras.ops.stop_gradient(y))
+
+    own = False  # whether there are layers that people wrote
     with ExitStack() as stack:
         for site, place in known.found.sites.items():
-            if site.how != "inside":
+            if site.how != "inside" and not place.path:
                 stack.enter_context(_tapped(site, place, receive))
         for node, path in nodes_of(model):
             if isinstance(node, keras.layers.RNN):
                 stack.enter_context(_recurrent(node, path, receive, known))
+            elif isinstance(node, keras.layers.Layer) and not _is_library(node):
+                own = True
+        if own:
+            stack.enter_context(plain_calls(call))
         yield
+
+
+def _is_library(layer: Any) -> bool:
+    return type(layer).__module__.startswith(("keras.", "rectifier."))
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from rectifier.activation import Activation
 from rectifier.catalog import get
 from rectifier.errors import InputError, ParameterError, UnknownName
 from rectifier.repair.sites import How, Site, recognise
-from rectifier.repair.sites.keras_calls import REASON, plain_calls
+from rectifier.repair.sites.keras_calls import Path, PlainCall, plain_calls
 
 # Attributes that hold an activation, whatever function that is; other attributes count when they
 # hold a function of Keras or ours that is one.
@@ -28,10 +28,17 @@ _OF_LAYERS = ("Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax")
 
 @dataclass(frozen=True)
 class Place:
-    """Where a site is: the layer or operation, and the attribute that holds the function."""
+    """Where a site is: the layer or operation, and the attribute that holds the function.
+
+    Attributes:
+        path, function: of a plain call, see :class:`PlainCall`; else empty.
+    """
 
     owner: Any
     attribute: str | None = None
+    path: Path = ()
+    function: Any = None
+    root = None  # no formula is recognised in Keras
 
 
 @dataclass
@@ -39,7 +46,25 @@ class Found:
     """The sites of a model, in order, with their places."""
 
     sites: dict[Site, Place] = field(default_factory=dict)
+    paths: dict[int, str] = field(default_factory=dict)  # id of a layer -> its path
     _numbers: dict[str, int] = field(default_factory=dict)
+    _calls: dict[tuple[int, Path], Site | None] = field(default_factory=dict)
+
+    def meet(self, call: PlainCall) -> None:
+        self.of_call(call)
+
+    def of_call(self, call: PlainCall) -> Site | None:
+        """The site of a plain call, a new one where it is met for the first time."""
+        key = id(call.layer), call.path
+        if key not in self._calls:
+            self._calls[key] = None
+            path = self.paths.get(id(call.layer))
+            if path is not None and call.activation.name != "identity":
+                name = self.unused(f"{path}:{call.activation.name}")
+                site = Site(name, path, call.activation, call.called, "call", call.source)
+                self.sites[site] = Place(call.layer, None, call.path, call.function)
+                self._calls[key] = site
+        return self._calls[key]
 
     def unused(self, name: str) -> str:
         self._numbers[name] = number = self._numbers.get(name, 0) + 1
@@ -59,17 +84,13 @@ def survey(model: Any, batch: Any = None) -> Found:
     for node, path in nodes_of(model):
         if isinstance(node, keras.layers.Layer):
             by_path[path] = node
+            found.paths[id(node)] = path
             _add_layer(found, node, path, by_path.get(path.rpartition("/")[0]))
         else:
             _add_operation(found, node, path)
     if batch is not None:
-        paths = {id(layer): path for path, layer in by_path.items()}
-        for call in plain_calls(lambda: called_on(model, batch)):
-            if id(call.layer) in paths and call.activation.name != "identity":
-                path = paths[id(call.layer)]
-                name = found.unused(f"{path}:{call.activation.name}")
-                site = Site(name, path, call.activation, call.called, "call", call.source, REASON)
-                found.sites[site] = Place(call.layer)
+        with plain_calls(lambda call, z, y: found.meet(call)):
+            called_on(model, batch)
     return found
 
 

@@ -32,8 +32,8 @@ class Effect:
         largest_change, mean_change: of the outputs, absolute; NaN where one is not a number.
         same_bits: whether the outputs are equal to the last bit.
         units: at the places that changed, of the activations that are known.
-        dead_before, dead_after: dead units among them, by the definition of
-            :func:`rectifier.diagnose`; one in several places of a pass has to be dead in all.
+        dead_before, dead_after: those among them that :func:`rectifier.diagnose` calls dead or
+            saturated; one in several places of a pass has to be so in all.
         memory_before, memory_after: bytes that the model keeps for the backward pass, parameters
             aside; None where the library does not tell (TensorFlow).
     """
@@ -92,7 +92,7 @@ def measure(model: Any, data: Any, library: ModuleType) -> Measured:
 
         with tap(model, receive):
             passes.forward(batch)
-    dead = {name: (int(one.dead.sum()), one.units) for name, one in seen.items()}
+    dead = {name: (int((one.dead | one.saturated).sum()), one.units) for name, one in seen.items()}
     outputs = [library.array(y) for y in library.outputs(model, data)]
     return Measured(outputs, dead, library.memory(model, data))
 

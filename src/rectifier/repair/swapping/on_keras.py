@@ -27,6 +27,7 @@ from rectifier.repair.sites.on_keras import (
     survey,
     tensors,
 )
+from rectifier.repair.swapping import methods
 
 __all__ = ["array", "copied", "memory", "outputs", "replaced"]
 
@@ -47,6 +48,9 @@ def copied(model: Any) -> Any:
         raise InputError(
             f"the model {model.name!r} cannot be copied ({said}); swap in it: inplace=True"
         ) from error
+    # A layer of the user's whose config does not hold its name has another one now.
+    for (old, _), (new, _) in zip([*nodes_of(model)], [*nodes_of(made)], strict=True):
+        new.name = old.name
     layers = {path: node for node, path in nodes_of(made) if isinstance(node, keras.layers.Layer)}
     for path, attribute, function in functions:
         setattr(layers[path], attribute, function)
@@ -80,18 +84,53 @@ def replaced(
     """Puts the activations there; the sites that could not be reached, with the reasons."""
     places = {site.name: place for site, place in survey(model, data).sites.items()}
     reasons: dict[Site, str] = {}
+    calls: dict[int, list[tuple[Site, methods.Task]]] = {}
     for site, activation in wanted.items():
         if site.activation == activation:
             continue
-        reason = site.reachable or _refusal(site, places[site.name], activation)
+        place = places[site.name]
+        reason = site.reachable or _refusal(site, place, activation)
         if reason:
             reasons[site] = reason
-            continue
-        _replace(places[site.name], activation)
+        elif place.path:
+            task = methods.Task.of(place, _function(activation))
+            calls.setdefault(id(place.owner), []).append((site, task))
+        else:
+            _replace(place, activation)
+    owners = {id(place.owner): place.owner for place in places.values()}
+    for owner, tasks in calls.items():
+        can, cannot = methods.possible(owners[owner], tasks)
+        reasons |= cannot
+        if can:
+            new = methods.methods_with(owners[owner], can)
+            methods.give(owners[owner], {**new, "get_config": _refuse_config})
     for node, _ in nodes_of(model):
         if isinstance(node, keras.Model):  # what was compiled before computes what it did then
             node.train_function = node.test_function = node.predict_function = None
     return reasons, model
+
+
+def _function(activation: Activation) -> Any:
+    """For a call; what else the old function was given was its parameters."""
+    function = door.get(activation)
+
+    def swapped(x: Any, *_: Any, **__: Any) -> Any:
+        return function(x)
+
+    return swapped
+
+
+def _refuse_config(layer: Any) -> Any:
+    """In the place of ``get_config``, which would give a layer without the swap.
+
+    Raises:
+        InputError: always.
+    """
+    kind = type(layer).__name__
+    raise InputError(
+        f"calls in {kind}.call have been swapped, which a config cannot hold: save_weights(), and "
+        f"rf.swap({kind}(...), ...) again on loading"
+    )
 
 
 def _refusal(site: Site, place: Place, activation: Activation) -> str | None:

@@ -15,8 +15,7 @@ from rectifier.errors import InputError
 from rectifier.repair.sites import Site
 from rectifier.repair.sites.torch_survey import Found, Place, arguments, evaluating, plain, survey
 from rectifier.repair.sites.torch_survey import numbers as array
-from rectifier.repair.swapping import torch_methods
-from rectifier.repair.swapping.rewriting import Unreachable
+from rectifier.repair.swapping import methods
 from rectifier.torch.functions import applied
 
 __all__ = ["array", "copied", "memory", "outputs", "replaced"]
@@ -46,7 +45,7 @@ def replaced(
     found = survey(model, data)
     inner = plain(model)
     reasons: dict[Site, str] = {}
-    calls: dict[Any, list[tuple[Site, torch_methods.Task]]] = {}
+    calls: dict[Any, list[tuple[Site, methods.Task]]] = {}
     for site, activation in wanted.items():
         if site.activation == activation:
             continue
@@ -63,10 +62,13 @@ def replaced(
         elif site.how == "attribute":
             _set(place.owner, site.name.rpartition(".")[2].partition("#")[0], activation, inner)
         else:
-            task = torch_methods.Task.of(place, _function(activation, place.function))
+            task = methods.Task.of(place, _Call(activation, place.function))
             calls.setdefault(place.owner, []).append((site, task))
     for owner, tasks in calls.items():
-        _rewrite(owner, tasks, reasons)
+        can, cannot = methods.possible(owner, tasks)
+        reasons |= cannot
+        if can:
+            methods.give(owner, methods.methods_with(owner, can))
     return reasons, model
 
 
@@ -81,30 +83,16 @@ def _refusal(site: Site, activation: Activation) -> str | None:
     return None
 
 
-def _rewrite(
-    owner: Any, tasks: list[tuple[Site, torch_methods.Task]], reasons: dict[Site, str]
-) -> None:
-    """All of an owner's calls at once; those that cannot be rewritten one by one left out."""
-    possible = []
-    for site, task in tasks:
-        try:
-            torch_methods.methods_with(owner, [task])
-            possible.append(task)
-        except Unreachable as reason:
-            reasons[site] = str(reason)
-    if possible:
-        torch_methods.give(owner, torch_methods.methods_with(owner, possible))
-
-
-def _function(activation: Activation, old: Any) -> Any:
+class _Call:
     """For a call: of what else the old function was given, only "in place" is for the new one."""
-    always = getattr(old, "__name__", "").endswith("_")
 
-    def swapped(x: Any, *args: Any, **keywords: Any) -> Any:
-        inplace = always or keywords.get("inplace", False) or any(a is True for a in args)
-        return applied(activation, x, inplace=inplace)
+    def __init__(self, activation: Activation, old: Any) -> None:
+        self.activation = activation
+        self.always = getattr(old, "__name__", "").endswith("_")
 
-    return swapped
+    def __call__(self, x: Any, *args: Any, **keywords: Any) -> Any:
+        inplace = self.always or keywords.get("inplace", False) or any(a is True for a in args)
+        return applied(self.activation, x, inplace=inplace)
 
 
 def _module(activation: Activation, old: Any, model: Any) -> Any:

@@ -15,7 +15,7 @@ import linecache
 import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -65,8 +65,15 @@ def rewritten(function: types.FunctionType, edits: Sequence[Edit]) -> types.Func
         Unreachable: its source is not there or has changed, or the place is no plain call.
     """
     original, earlier = getattr(function, _ORIGIN, (function, ()))
-    replaced = {edit.position for edit in edits}
-    edits = [e for e in earlier if e.position not in replaced] + list(edits)
+    # A place that is changed once more is in the source what it was at first.
+    before = {edit.position: edit for edit in earlier}
+    edits = [
+        replace(edit, original=first.original, root=first.root)
+        if (first := before.pop(edit.position, None)) is not None
+        else edit
+        for edit in edits
+    ]
+    edits = [*before.values(), *edits]
     code = original.__code__
     tree: Any = copy.deepcopy(_checked(original))
     node = _definition(tree, code)
@@ -82,6 +89,14 @@ def rewritten(function: types.FunctionType, edits: Sequence[Edit]) -> types.Func
     result = _on_closure(original, made, tuple(cells[name] for name in made.co_freevars))
     setattr(result, _ORIGIN, (original, tuple(edits)))
     return result
+
+
+def history(
+    function: types.FunctionType,
+) -> tuple[types.FunctionType, tuple[Edit, ...]] | None:
+    """What a rewritten function was and what was done to it; None for another one."""
+    known: tuple[types.FunctionType, tuple[Edit, ...]] | None = getattr(function, _ORIGIN, None)
+    return known
 
 
 def regrafted(

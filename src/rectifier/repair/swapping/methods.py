@@ -1,23 +1,38 @@
-"""Plain calls of PyTorch modules, swapped: the owner gets a method with another call in it."""
+"""Plain calls of PyTorch modules and Keras layers, swapped.
+
+The owner gets a method with another call in it.
+"""
 
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from rectifier.repair.sites.torch_survey import Place
+from rectifier.repair.swapping.pickling import subclass
 from rectifier.repair.swapping.rewriting import (
     Edit,
     Path,
     Unreachable,
     callee,
+    history,
     inner_functions,
     position_of,
     regrafted,
     rewritten,
 )
+
+
+class Place(Protocol):
+    """What the files of the libraries know of a call; see ``Place`` of ``torch_survey``."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def root(self) -> tuple[Path, int] | None: ...
+    @property
+    def function(self) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -51,21 +66,32 @@ def methods_with(owner: Any, tasks: Sequence[Task]) -> dict[str, types.FunctionT
     }
 
 
-def give(owner: Any, methods: dict[str, types.FunctionType]) -> None:
+def give(owner: Any, methods: Mapping[str, Callable[..., Any]]) -> None:
     """Makes ``owner`` an instance of a subclass of its class that has these methods.
 
     A subclass, as ``torch.nn.utils.parametrize`` does it, rather than an attribute: it survives
     ``deepcopy``, replication to several devices and compiling.
     """
-    kind = type(owner)
-    about = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
-    owner.__class__ = type(kind.__name__, (kind,), {**about, "__doc__": kind.__doc__, **methods})
+    owner.__class__ = subclass(type(owner), methods)
+
+
+def possible(owner: Any, tasks: Sequence[tuple[Any, Task]]) -> tuple[list[Task], dict[Any, str]]:
+    """The tasks that can be done, and why the others cannot, by what they were given with."""
+    can, reasons = [], {}
+    for site, task in tasks:
+        try:
+            methods_with(owner, [task])
+            can.append(task)
+        except Unreachable as reason:
+            reasons[site] = str(reason)
+    return can, reasons
 
 
 def _method_of(owner: Any, path: Path) -> tuple[str, int]:
     """The innermost method of the owner on a path, and its place on the path."""
-    if "forward" in vars(owner):
-        raise Unreachable("the module's forward has been replaced on the instance")
+    for name in ("forward", "call"):
+        if name in vars(owner):
+            raise Unreachable(f"its {name} has been replaced on the instance")
     for depth, (code, _) in enumerate(path):
         for kind in type(owner).__mro__:
             for name, held in vars(kind).items():
@@ -101,8 +127,10 @@ def _with_tasks(function: types.FunctionType, tasks: Sequence[Task]) -> types.Fu
         helper = callee(function, position, code)
         if not isinstance(helper, types.FunctionType):
             raise Unreachable(f"{code.co_qualname} is called by a name that cannot be followed")
-        inner = helper if helper.__code__ is code else None
-        if inner is None:
+        _, done = history(function) or (None, ())
+        before = [edit.replacement for edit in done if edit.position == position]
+        inner = next((f for f in (helper, *before) if getattr(f, "__code__", None) is code), None)
+        if not isinstance(inner, types.FunctionType):
             raise Unreachable(f"{code.co_qualname} is called through {helper.__qualname__}")
         edits.append(Edit(position, helper, _with_tasks(inner, these)))
     return rewritten(function, edits) if edits else function

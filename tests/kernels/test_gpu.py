@@ -58,3 +58,16 @@ def test_nothing_imports_triton_before_a_cuda_tensor_comes():
         "import sys; assert 'triton' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=300)
+
+
+def test_the_measurement_says_when_there_is_no_gpu():
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.gpu"],
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == "no CUDA device: nothing measured; --cpu-smoke tries the code\n"

@@ -100,10 +100,11 @@ class Activation:
         else:
             partials = tuple(p.derivative for p in parameters)
             partials = partials if any(partials) else ()
-            breaks = self._breaks if kind == "elementwise" else None
-            self.rule = Rule(
-                value, derivative, kind, partials, from_output, slopes, cancels, breaks
-            )
+            ends = self._breaks if kind == "elementwise" else None
+            self.rule = Rule(value, derivative, kind, partials, from_output, slopes, cancels, ends)
+            if natives := {peer.library: peer.call for peer in peers if peer.native}:
+                usual = tuple(p.default for p in parameters)
+                self.rule = replace(self.rule, natives=natives, usual=usual)
         self._formula = formula
         self._facts = facts
         self._rules = rules

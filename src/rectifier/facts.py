@@ -163,12 +163,16 @@ class Peer:
         equals: the activation of ours, with parameters, that it computes by default.
         note: where it differs in ways that parameters cannot say.
         arguments: what has to be given there besides ``x``, because it has no default.
+        native: its value may stand in for ours where no kernel of ours is at hand: the same number
+            in every dtype for every input, limits and NaN included, in one operation. The gradient
+            remains ours. Held by ``tests/catalog/test_natives.py``.
     """
 
     call: str
     equals: str
     note: str = ""
     arguments: tuple[float, ...] = ()
+    native: bool = False
 
     @property
     def library(self) -> str:

@@ -203,8 +203,8 @@ HARD_TANH = Activation(
     aliases=("clip",),
     peers=(
         Peer("keras.activations.hard_tanh", "hard_tanh", "f'(±1) is 1 on the JAX backend"),
-        Peer("torch.nn.functional.hardtanh", "hard_tanh"),
-        Peer("jax.nn.hard_tanh", "hard_tanh", "f'(±1) is 1"),
+        Peer("torch.nn.functional.hardtanh", "hard_tanh", native=True),
+        Peer("jax.nn.hard_tanh", "hard_tanh", "f'(±1) is 1", native=True),
         Peer("onnx.Clip", "hard_tanh", "the ends are inputs, any two", (-1.0, 1.0)),
     ),
 )

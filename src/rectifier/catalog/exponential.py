@@ -60,7 +60,7 @@ ELU = Activation(
     peers=(
         Peer("keras.activations.elu", "elu"),
         Peer("keras.layers.ELU", "elu"),
-        Peer("torch.nn.functional.elu", "elu"),
+        Peer("torch.nn.functional.elu", "elu", native=True),
         Peer("jax.nn.elu", "elu", "the gradient loses every digit below -17 in float32"),
         Peer("tensorflow.nn.elu", "elu"),
         Peer("onnx.Elu", "elu"),
@@ -95,7 +95,7 @@ CELU = Activation(
     paper="Barron 2017, Continuously differentiable exponential linear units",
     peers=(
         Peer("keras.activations.celu", "celu"),
-        Peer("torch.nn.functional.celu", "celu"),
+        Peer("torch.nn.functional.celu", "celu", native=True),
         Peer("jax.nn.celu", "celu"),
         Peer("onnx.Celu", "celu"),
     ),

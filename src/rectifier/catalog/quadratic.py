@@ -102,7 +102,7 @@ SPARSE_SIGMOID = Activation(
     summary="A straight ramp from 0 at -1 to 1 at 1; the slope of sparse_plus.",
     paper="Martins and Astudillo 2016, From softmax to sparsemax: its two-class case",
     peers=(
-        Peer("jax.nn.sparse_sigmoid", "sparse_sigmoid", "f'(±1) is 1/4"),
+        Peer("jax.nn.sparse_sigmoid", "sparse_sigmoid", "f'(±1) is 1/4", native=True),
         Peer("keras.activations.sparse_sigmoid", "sparse_sigmoid", "f'(±1) is 1/4 on JAX"),
     ),
 )

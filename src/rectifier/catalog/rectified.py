@@ -84,8 +84,8 @@ RELU = Activation(
     peers=(
         Peer("keras.activations.relu", "relu"),
         Peer("keras.layers.ReLU", "relu"),
-        Peer("torch.nn.functional.relu", "relu", "no parameters"),
-        Peer("jax.nn.relu", "relu", "no parameters"),
+        Peer("torch.nn.functional.relu", "relu", "no parameters", native=True),
+        Peer("jax.nn.relu", "relu", "no parameters", native=True),
         Peer("tensorflow.nn.relu", "relu", "no parameters"),
         Peer("onnx.Relu", "relu", "no parameters"),
     ),
@@ -122,8 +122,8 @@ RELU6 = Activation(
     paper="Krizhevsky 2010, Convolutional deep belief networks on CIFAR-10",
     peers=(
         Peer("keras.activations.relu6", "relu6"),
-        Peer("torch.nn.functional.relu6", "relu6"),
-        Peer("jax.nn.relu6", "relu6"),
+        Peer("torch.nn.functional.relu6", "relu6", native=True),
+        Peer("jax.nn.relu6", "relu6", native=True),
         Peer("tensorflow.nn.relu6", "relu6"),
     ),
 )
@@ -183,7 +183,7 @@ LEAKY_RELU = Activation(
             "f'(0) is 1 on the JAX backend, 0.2 on torch's",
         ),
         Peer("keras.layers.LeakyReLU", "leaky_relu(negative_slope=0.3)"),
-        Peer("torch.nn.functional.leaky_relu", "leaky_relu"),
+        Peer("torch.nn.functional.leaky_relu", "leaky_relu", native=True),
         Peer("jax.nn.leaky_relu", "leaky_relu", "f'(0) is 1"),
         Peer("tensorflow.nn.leaky_relu", "leaky_relu(negative_slope=0.2)", "named alpha"),
         Peer("onnx.LeakyRelu", "leaky_relu", "named alpha"),

@@ -188,9 +188,11 @@ def function(rule: Rule) -> Any:
                 filled[position] = array
             return filled
 
+        native = rule.native("jax", parameters)
+
         @jax.custom_jvp
         def activation(x: Any, *arrays: Any) -> Any:
-            return compute(x, *complete(arrays))
+            return compute(x, *complete(arrays)) if native is None else native(x)
 
         def jvp(primals: Any, tangents: Any) -> Any:
             x, *arrays = primals

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import operator
+import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from typing import Any, Literal
@@ -50,6 +52,9 @@ class Rule:
       but 0; None where nobody has said (:mod:`rectifier.ops.inverse`);
     * ``exact``: of a rule that little is to be kept for, at that price, the rule as it was.
 
+    ``natives``: by library, the dotted name of its own function that gives the same numbers as
+    ``value`` with the parameters ``usual``, and takes x alone; see :meth:`native`.
+
     ``cancels``: the value is zero somewhere as a difference of terms that are not. The float32
     beside xielu's zero has a value of 3e-8 there, of terms of 0.7: who computes float32 in float64
     may not save the digits that float32 drops.
@@ -64,6 +69,8 @@ class Rule:
     cancels: bool = False
     breaks: Callable[..., tuple[float, ...] | None] | None = None
     exact: Rule | None = None
+    natives: Mapping[str, str] = field(default_factory=dict)
+    usual: tuple[float, ...] = ()
     key: str = field(default_factory=lambda: f"rule {next(_NUMBERS)}", init=False)
 
     def __post_init__(self) -> None:
@@ -73,6 +80,15 @@ class Rule:
     def lowered(self) -> Rule:
         """This rule, for those who want little kept."""
         return self if self.exact else replace(self, exact=self)
+
+    def native(self, library: str, parameters: Sequence[Any]) -> Callable[..., Any] | None:
+        """What a library, imported by now, has itself for the value at these parameters: one of its
+        own operations in place of many. None where it has none, or one that differs."""
+        if library not in self.natives or tuple(map(type, parameters)) != (float,) * len(
+            self.usual
+        ):
+            return None
+        return _named(self.natives[library]) if tuple(parameters) == self.usual else None
 
     @property
     def elementwise(self) -> bool:
@@ -92,6 +108,13 @@ class Rule:
         if slope is None:
             raise LookupError(f"no derivative by parameter {by}")
         return slope
+
+
+@cache
+def _named(dotted: str) -> Callable[..., Any]:
+    library, _, rest = dotted.partition(".")
+    found: Callable[..., Any] = operator.attrgetter(rest)(sys.modules[library])
+    return found
 
 
 def speak(

@@ -1,4 +1,5 @@
-"""A rule's code on torch tensors: by a kernel where there is one for it, else in torch's words.
+"""A rule's code on torch tensors: by a kernel where there is one for it, else by torch's own
+function where that gives the same, else in torch's words.
 
 Imported when the first torch tensor arrives; never before torch.
 """
@@ -23,6 +24,9 @@ def computed(
     done = torch_plain.by_kernel(rule, code, x, parameters) if rule.elementwise else None
     if done is not None:
         return done
+    native = rule.native("torch", parameters) if code is rule.value else None
+    if native is not None:
+        return native(x)
     return speak(code)(*widened(x, parameters)).to(x.dtype)
 
 

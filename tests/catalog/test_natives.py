@@ -37,13 +37,13 @@ def points(name: str, dtype: str) -> np.ndarray:
 
 def by_words(name: str, library: str, x: np.ndarray) -> np.ndarray:
     """What the entry's own code gives in the library."""
-    rule = rf.get(name).rule
+    rule, usual = rf.get(name).rule, tuple(rf.get(name).parameters.values())
     if library == "jax":
         compute = on_jax._in_float32(on_jax.spoken(rule.value, on_jax.vocabulary))
-        return np.asarray(compute(jnp.asarray(x), *rule.usual))
+        return np.asarray(compute(jnp.asarray(x), *usual))
     given = contenders._to_torch(x)
     compute = torch_computing.speak(rule.value)
-    wide = torch_computing.widened(given, rule.usual)
+    wide = torch_computing.widened(given, usual)
     return contenders._from_torch(compute(*wide).to(given.dtype))
 
 

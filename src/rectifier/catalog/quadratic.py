@@ -68,7 +68,8 @@ SPARSE_PLUS = Activation(
     from_output=_sparse_plus_from_output,
     facts=Facts("non-linear", range=(0.0, inf), attained=(True, False), convex=True, smoothness=1),
     summary="A softplus that is exactly zero below -1 and exactly the input above 1.",
-    paper="Martins and Astudillo 2016, From softmax to sparsemax: its two-class case, integrated",
+    paper="jax.nn.sparse_plus; its slope, and so itself, from Blondel, Martins and Niculae 2020, "
+    "Learning with Fenchel-Young losses, section 6.2",
     peers=(
         Peer("jax.nn.sparse_plus", "sparse_plus", "the slope is NaN at infinity"),
         Peer("keras.activations.sparse_plus", "sparse_plus"),
@@ -100,7 +101,8 @@ SPARSE_SIGMOID = Activation(
         lipschitz=0.5,
     ),
     summary="A straight ramp from 0 at -1 to 1 at 1; the slope of sparse_plus.",
-    paper="Martins and Astudillo 2016, From softmax to sparsemax: its two-class case",
+    paper="Blondel, Martins and Niculae 2020, Learning with Fenchel-Young losses, section 6.2: "
+    "sparsemax of two classes",
     peers=(
         Peer("jax.nn.sparse_sigmoid", "sparse_sigmoid", "f'(±1) is 1/4", native=True),
         Peer("keras.activations.sparse_sigmoid", "sparse_sigmoid", "f'(±1) is 1/4 on JAX"),
@@ -177,5 +179,5 @@ HARD_MISH = Activation(
         kinks=(-2.0,),
     ),
     summary="Mish from a line and a parabola, for hardware without an exponential.",
-    paper="Misra's notes on H-Mish, as timm has it",
+    paper="Misra 2020, README of digantamisra98/H-Mish: x / 2 min(2, max(0, x + 2)); timm has it",
 )

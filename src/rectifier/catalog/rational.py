@@ -18,10 +18,11 @@ from rectifier.ops.words import (
 # f = P / Q with P = a0 + a1 x + ... + a5 x^5 and Q = 1 + |S|, S = b1 x + ... + b4 x^4: the safe
 # form of the paper, which has no pole. Beyond 1 both are divided by x^4 and written in y = 1/x.
 #
-# The defaults are the row "swish" of the paper's Table 6 of initial values: the Padé approximant
-# of x sigmoid(x) around 0.
+# The defaults are the Padé approximant of x sigmoid(x) around 0, one of the paper's ways to begin
+# (tests/catalog/test_sources.py has SymPy agree). The authors' code (ml-research/pau) begins with a
+# fit of leaky ReLU, and its Q has |b_k x^k| one by one, which is the same for these b.
 _A = (0.0, 1 / 2, 1 / 4, 3 / 56, 1 / 168, 1 / 3360)
-_B = (0.0, 1 / 28, 0.0, 1 / 1680)
+_B = (0.0, 3 / 28, 0.0, 1 / 1680)
 
 
 def _rational_formula(
@@ -192,7 +193,7 @@ def _rational_facts(*coefficients: float) -> Facts:
             range=(-inf, inf),
             monotone=False,
             stationary=None,
-            lipschitz=2.3873187841805716,
+            lipschitz=1.0997617875625371,
         )
     import numpy as np
     from numpy.polynomial import Polynomial
@@ -278,6 +279,6 @@ RATIONAL = Activation(
     facts=_rational_facts,
     summary="A quotient of polynomials without a pole, its coefficients learnt; starts as SiLU.",
     paper="Molina, Schramowski and Kersting 2020, Padé activation units: end-to-end learning of "
-    "flexible activation functions in deep networks (safe form; initial values of its Table 6)",
+    "flexible activation functions in deep networks (safe form)",
     aliases=("pade", "pau", "pade_activation_unit"),
 )

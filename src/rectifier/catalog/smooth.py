@@ -268,5 +268,6 @@ SQRT_SOFTPLUS = Activation(
     from_output=_sqrt_softplus_from_output,
     facts=Facts("non-linear", range=(0.0, inf), lipschitz=0.31908634316947574047),
     summary="The square root of softplus; scores the experts in a router.",
-    paper="the sqrtsoftplus of Hugging Face's transformers, in the router of DeepSeek-V4",
+    paper="the router of DeepSeek-V4, whose scores are softplus(x).sqrt(); in Hugging Face's "
+    "transformers SqrtSoftplusActivation",
 )

@@ -77,6 +77,8 @@ def _srelu_facts(t_left: float, a_left: float, a_right: float, t_right: float) -
     )
 
 
+# It starts as a leaky ReLU, which the paper freezes at first. keras-contrib's SReLU has t_left = 0
+# and a_right = 1 as well, and draws a_left from U(0, 1) and t_right from U(0, 5).
 SRELU = Activation(
     "srelu",
     formula=_srelu_formula,
@@ -229,6 +231,8 @@ def _acon_parameter(name: str, default: float, meaning: str, symbol: str, slope:
     )
 
 
+# p1 = 1, p2 = 0, beta = 1 is the paper's ACON-A, which is SiLU. The authors' code (nmaac/acon) has
+# the same formula, draws p1 and p2 from N(0, 1) and starts beta at 1.
 ACON_C = Activation(
     "acon_c",
     formula=_acon_formula,

@@ -26,6 +26,30 @@ RESULTS = Path(__file__).parent / "results" / "gpu_code.csv"
 CAPABILITY = 90
 
 
+# Of the arguments of loops, those that are no tensor of the activations' dtype.
+_TYPES = dict.fromkeys(
+    "n columns width channels inner a_step b_step step length count".split(), "i32"
+)
+_TYPES |= dict.fromkeys("turn_0 turn_1 turn_2 zero one two three".split(), "fp32")
+_TYPES |= dict.fromkeys("p parts strips cells plan".split(), "*fp32")
+_TYPES |= {"nan": "i32", "first": "*i32", "notes": "*u8"}
+
+
+def shared() -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    """The loops that no entry's code is in: notes, and slopes from them."""
+    from rectifier.kernels import gpu_low
+    from rectifier.ops.inverse import CELLS
+    from rectifier.ops.torch_inverse import EXPONENT, SHIFT
+
+    flat = {"BITS": 1, "BLOCK": gpu_low.BLOCK}
+    yield "notes of branches", gpu_low._noted, {**flat, "TURNS": 1}
+    silu = {"BRANCHES": 2, "BOUNDS": 3, "STRIPS": 5}
+    table = {"CELLS": CELLS, "SHIFT": SHIFT, "EXPONENT": EXPONENT}
+    yield "slopes from outputs", gpu_low._sloped, {**flat, **silu, **table}
+    yield "notes of lines", gpu_low._pieces, {**flat, "BITS": 2}
+    yield "slopes of lines", gpu_low._by_pieces, {**flat, "BITS": 2}
+
+
 def kernels(name: str) -> Iterator[tuple[str, Any, dict[str, Any]]]:
     """Each loop of an entry: what it is, Triton's function, and the constants it is given."""
     from rectifier.kernels import gpu
@@ -52,16 +76,10 @@ def compiled(function: Any, constants: dict[str, Any], dtype: str = "*bf16") -> 
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    signature = {}
-    for argument in function.arg_names:
-        if argument in constants:
-            signature[argument] = "constexpr"
-        elif argument in ("p", "parts"):
-            signature[argument] = "*fp32"
-        elif argument in ("x", "bias", "grad", "y", "a", "b", "by_a", "by_b"):
-            signature[argument] = dtype
-        else:
-            signature[argument] = "i32"
+    signature = {
+        argument: "constexpr" if argument in constants else _TYPES.get(argument, dtype)
+        for argument in function.arg_names
+    }
     aligned = [i for i, a in enumerate(function.arg_names) if signature[a] != "constexpr"]
     source = ASTSource(
         fn=function,
@@ -95,8 +113,11 @@ def main() -> None:
     given = parser.parse_args()
     all_names = [n for n in rf.names() if rf.get(n).kind in ("elementwise", "gated")]
     rows = []
-    for name in given.names or all_names:
-        for what, function, constants in kernels(name):
+    loops = {name: kernels(name) for name in given.names or all_names}
+    if not given.names:
+        loops["memory"] = shared()
+    for name, these in loops.items():
+        for what, function, constants in these:
             rows.append({"name": name, "kernel": what, **compiled(function, constants)})
             line = "{name:16} {kernel:20} {registers:4} {spills:4} {wide:4}"
             print(line.format(**rows[-1]), flush=True)

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 import rectifier as rf
-from rectifier.kernels import gpu, gpu_ops
-from rectifier.ops import kernel_hook, on_triton, torch_plain
+from rectifier.kernels import gpu, gpu_low, gpu_ops
+from rectifier.ops import kernel_hook, on_triton, torch_bits, torch_inverse, torch_plain
+from rectifier.ops.inverse import inverse
 
 ELEMENTWISE = [n for n in rf.names() if rf.get(n).elementwise]
 GATED = [n for n in rf.names() if rf.get(n).kind == "gated"]
@@ -142,6 +143,38 @@ def test_gated_pairs_are_read_and_written_where_they_are(name, shape, axis):
     torch.testing.assert_close(torch.cat(found, axis), expected)
 
 
+@pytest.mark.parametrize("name", ["silu", "phish", "elu", "hard_swish", "gelu_10"])
+def test_slopes_come_from_outputs_and_notes(name):
+    """The bits as PyTorch's operations pack them, and the slopes that these find."""
+    act = rf.get(name)
+    how = inverse(act.rule, tuple(float(v) for v in act.parameters.values()))
+    for dtype in (torch.float32, torch.bfloat16):
+        x = POINTS[:-1].to(dtype)  # 474: the last byte is not full
+        y, grad = act(x), torch.randn(len(x)).to(dtype)
+        notes = torch_inverse.branches(how, x)
+        expected = torch_inverse.chained(how, y, grad, *notes).to(dtype)
+        mine = gpu_low.noted(how, x) if how.turns else None
+        if mine is not None:
+            assert torch.equal(mine, *notes)
+        found = gpu_low.sloped(how, y, grad, mine)
+        assert found.dtype == dtype
+        step = 2**-7 if dtype == torch.bfloat16 else 1e-6
+        torch.testing.assert_close(found, expected, rtol=step, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["leaky_relu", "hard_tanh", "identity", "relu(max_value=2)"])
+def test_lines_keep_bits(name):
+    act = rf.get(name)
+    numbers = tuple(act.parameters.values())
+    y, notes = gpu_low.with_lines(act.rule, POINTS, numbers)
+    torch.testing.assert_close(y, act(POINTS), equal_nan=True)
+    slope = act.derivative(POINTS)
+    assert torch.equal(notes, torch_bits.pieces(act.rule, list(numbers), slope))
+    grad = torch.randn(len(POINTS))
+    found = gpu_low.by_lines(act.rule, grad, notes, numbers)
+    torch.testing.assert_close(found, grad * slope, equal_nan=True)
+
+
 def test_a_bias_is_added_in_front():
     x, bias = torch.randn(7, 33, requires_grad=True), torch.randn(33, requires_grad=True)
     key = rf.gelu.rule.key
@@ -190,26 +223,34 @@ def test_graphs_have_one_operation():
 
 
 def test_tensors_on_a_gpu_would_take_this_way(monkeypatch):
-    """The whole of an eager call with ``is_cuda`` pretended: value, gradient, second gradient."""
-    calls = []
-    on_gpu = torch_plain._on_gpu
+    """Eager calls on tensors that are taken for a GPU's: each loop is met, once for each pass."""
+    launched = []
+    loop = gpu.loop
+    monkeypatch.setattr(torch_plain, "_is_on_gpu", lambda x: x.dtype != torch.uint8)
+    monkeypatch.setattr(gpu, "loop", lambda kind, *a: launched.append(kind) or loop(kind, *a))
+    x, grad = torch.randn(80, 60, requires_grad=True), torch.randn(80, 60)
 
-    def watched(*arguments):
-        done = on_gpu(*arguments)
-        calls.append(done is not None)
-        return done
+    def slope_of(call, kinds, tolerance=1e-5):
+        launched.clear()
+        (found,) = torch.autograd.grad(call(x), x, grad)
+        assert launched == kinds
+        wide = x.detach().double().requires_grad_()
+        with monkeypatch.context() as patch:
+            patch.setattr(torch_plain, "_is_on_gpu", lambda x: False)
+            (true,) = torch.autograd.grad(call(wide), wide, grad.double())
+        torch.testing.assert_close(found.double(), true, rtol=tolerance, atol=tolerance)
 
-    monkeypatch.setattr(torch_plain, "by_kernel", lambda *a: watched(*a, *[None] * (5 - len(a))))
-    x = torch.randn(40, 30, requires_grad=True)
-    y = rf.mish(x)
-    (found,) = torch.autograd.grad(y.sum(), x)
-    assert calls == [True, True]
-    torch.testing.assert_close(found, rf.mish.derivative(x.detach()), rtol=1e-5, atol=1e-6)
-    calls.clear()
+    slope_of(rf.mish, [gpu.FORWARD, gpu.BACKWARD])
+    slope_of(rf.softplus, [gpu.FORWARD, gpu.BACKWARD])  # from its output
+    slope_of(rf.gelu.keeping("low"), [gpu.FORWARD], 2e-3)  # and loops of its own
+    slope_of(rf.leaky_relu, [gpu.FORWARD, gpu.FORWARD])  # value and slope, for the bits
+    weight = torch.full((60,), 0.3, requires_grad=True)
+    launched.clear()
+    (found,) = torch.autograd.grad(rf.prelu(x, weight).sum(), weight)
+    assert launched == [gpu.FORWARD, gpu.BACKWARD, gpu.SUMMED]
+    torch.testing.assert_close(found, x.detach().clamp(max=0).sum(0), rtol=1e-4, atol=1e-4)
     (first,) = torch.autograd.grad(rf.mish(x).sum(), x, create_graph=True)
-    torch.autograd.grad(first.sum(), x)
-    assert calls[:2] == [True, False]  # what is recorded is for words
-    low = rf.gelu.keeping("low")
-    (found,) = torch.autograd.grad(low(x).sum(), x)
-    torch.testing.assert_close(found, rf.gelu.derivative(x.detach()), rtol=0, atol=1e-3)
+    launched.clear()
+    assert torch.isfinite(torch.autograd.grad(first.sum(), x)[0]).all()
+    assert launched == []  # what is recorded is for words
     assert kernel_hook.gpu(torch.ones(2, dtype=torch.float64), ()) is None

@@ -18,7 +18,8 @@ from typing import Any
 
 import torch
 
-from rectifier.kernels import gpu
+from rectifier.kernels import gpu as gpu
+from rectifier.kernels import gpu_low as gpu_low
 from rectifier.ops import on_triton, torch_autograd
 from rectifier.ops.inputs import halves
 from rectifier.ops.rule import RULES, Rule

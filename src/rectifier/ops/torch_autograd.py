@@ -182,6 +182,9 @@ def _for_parameter(
     """The gradient by a parameter that is a tensor, in its shape and dtype."""
     parameter, by = parameters[place], rule.partial(place)
     if by is not None:
+        done = torch_plain.summed(by, x, parameters, place, grad)
+        if done is not None:
+            return done
         slope = chained(rule, by, x, parameters, grad)
         return slope.sum_to_size(parameter.shape).to(parameter.dtype)
     through = _through(rule, x, parameters, place)

@@ -5,20 +5,21 @@ Imported when the first torch tensor arrives; never before torch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
 
-from rectifier.ops import torch_bits
+from rectifier.ops import torch_bits, torch_plain
 from rectifier.ops.inverse import CELLS, Inverse, inverse
 from rectifier.ops.rule import Rule
 
 _CHUNK = 1 << 16  # elements, whose 15 temporaries of 256 KiB stay in the cache
 _MANTISSA = 23
-_SHIFT = _MANTISSA - CELLS.bit_length() + 1
-_EXPONENT = 0x7F800000
+SHIFT = _MANTISSA - CELLS.bit_length() + 1
+EXPONENT = 0x7F800000
 _BIAS = 127
 
 
@@ -51,18 +52,31 @@ def branches(how: Inverse, x: torch.Tensor) -> list[torch.Tensor]:
     """Which branch each element of ``x`` is on, packed; nothing where there is but one."""
     if not how.turns:
         return []
-    first, *others = (torch.gt(x, turn).view(torch.uint8) for turn in how.turns)
+    kernels = torch_plain.on_gpu(x)
+    if kernels is not None:
+        return [kernels.gpu_low.noted(how, x)]
+    turns = (_not_above(turn, x.dtype) for turn in how.turns)
+    first, *others = (torch.gt(x, turn).view(torch.uint8) for turn in turns)
     return [torch_bits.pack(sum(others, start=first), how.bits)]
+
+
+def _not_above(number: float, dtype: torch.dtype) -> float:
+    """The dtype's largest number that is not above: what PyTorch would round it to may be."""
+    step = math.ldexp(torch.finfo(dtype).eps, math.frexp(number)[1] - 1)
+    return math.floor(number / step) * step
 
 
 def chained(
     how: Inverse, y: torch.Tensor, grad: torch.Tensor, packed: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """``grad`` times the slope where f is ``y``, in float32."""
+    """``grad`` times the slope where f is ``y``, in float32 or the dtype of ``y``."""
+    kernels = torch_plain.on_gpu(y, grad) if _plain(y, grad) else None
+    if kernels is not None:
+        return kernels.gpu_low.sloped(how, y, grad, packed)
     codes = None if packed is None else torch_bits.unpack(packed, how.bits, y.shape)
     if not _plain(y, grad):
         return grad.float() * slopes(how, y, codes, _table(how, y.device))
-    table = _kept_table(how, y.device)
+    table = kept_table(how, y.device)
     done = torch.empty(y.shape, dtype=torch.float32, device=y.device)
     flat_y, flat_grad, flat = y.reshape(-1), grad.reshape(-1), done.view(-1)
     flat_codes = None if codes is None else codes.reshape(-1)
@@ -80,9 +94,9 @@ def slopes(how: Inverse, y: torch.Tensor, codes: torch.Tensor | None, table: Tab
     d = table.side[strip] * ((y - table.high[strip]) - table.rest[strip])
     held = torch.minimum(torch.maximum(d, table.low[strip]), table.top[strip])
     bits = held.detach().view(torch.int32)
-    cell = table.first[strip] + (bits >> _SHIFT)
+    cell = table.first[strip] + (bits >> SHIFT)
     cell = torch.clamp(cell, 0, table.cells.shape[0] - 1)  # NaN has a number beyond all
-    t = held / (bits & _EXPONENT).view(torch.float32) * CELLS
+    t = held / (bits & EXPONENT).view(torch.float32) * CELLS
     t = t - torch.floor(t.detach())
     c = table.cells[cell]
     inside = c[..., 0] + t * (c[..., 1] + t * (c[..., 2] + t * c[..., 3]))
@@ -106,7 +120,7 @@ def _strips(how: Inverse, y: torch.Tensor, codes: torch.Tensor | None) -> torch.
 
 
 @lru_cache(maxsize=64)
-def _kept_table(how: Inverse, device: torch.device) -> Table:
+def kept_table(how: Inverse, device: torch.device) -> Table:
     return _table(how, device)
 
 

@@ -73,6 +73,9 @@ def with_lines(
 ) -> tuple[torch.Tensor, torch.Tensor] | None:
     """f(x) of a function made of straight lines, and notes of the line that each element is on, as
     :func:`rectifier.ops.torch_bits.pieces` packs them; None where no kernel is to be had."""
+    kernels = on_gpu(x)
+    if kernels is not None:
+        return kernels.gpu_low.with_lines(rule, x, parameters)
     lines = _lines(rule, x, parameters)
     if lines is None:
         return None
@@ -86,6 +89,9 @@ def by_lines(
     rule: Rule, grad: torch.Tensor, notes: torch.Tensor, parameters: tuple[Any, ...]
 ) -> torch.Tensor | None:
     """``grad * f'`` from what :func:`with_lines` noted, likewise."""
+    kernels = on_gpu(grad, notes)
+    if kernels is not None:
+        return kernels.gpu_low.by_lines(rule, grad, notes, parameters)
     lines = _lines(rule, grad, parameters)
     if lines is None or not _memory_in_order(notes):
         return None
@@ -122,7 +128,7 @@ def by_kernel(
         parameters: numbers, or one tensor like ``x``: a gate.
         grad: of the shape and dtype of ``x``.
     """
-    if x.is_cuda:
+    if _is_on_gpu(x):
         return _on_gpu(rule, code, x, parameters, grad)
     kernel = kernel_hook.kernel
     gates = [p for p in parameters if isinstance(p, torch.Tensor)]
@@ -145,6 +151,8 @@ def by_kernel(
 def on_gpu(x: torch.Tensor, *others: Any) -> Any:
     """The kernels for ``x`` and what comes with it, or None: tensors on one GPU and numbers, which
     nobody records."""
+    if not _is_on_gpu(x):
+        return None
     tensors = [x, *(t for t in others if isinstance(t, torch.Tensor))]
     if kernel_hook.gpu is None or _watched() or any(_wrapped(t) for t in tensors):
         return None
@@ -153,14 +161,34 @@ def on_gpu(x: torch.Tensor, *others: Any) -> Any:
     return kernel_hook.gpu(x, others)
 
 
+def summed(
+    by: Callable[..., Any], x: torch.Tensor, parameters: Sequence[Any], place: int, grad: Any
+) -> torch.Tensor | None:
+    """The gradient of a parameter, ``grad * by(x, *parameters)`` summed to its shape, by a kernel;
+    None where there is none, which is everywhere but on GPUs."""
+    ops = on_gpu(x, *parameters)
+    if ops is None or grad.shape != x.shape or _wrapped(grad) or not ops.on_triton.speaks(by):
+        return None
+    if _recorded(x, grad, *parameters):
+        return None
+    done: torch.Tensor | None = ops.gpu.summed(by, x, parameters, place, grad)
+    return done
+
+
+def _recorded(*given: Any) -> bool:
+    tensors = (t for t in given if isinstance(t, torch.Tensor))
+    return torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
+
+
+def _is_on_gpu(x: torch.Tensor) -> bool:
+    return x.is_cuda
+
+
 def _on_gpu(
     rule: Rule, code: Callable[..., Any], x: torch.Tensor, parameters: Sequence[Any], grad: Any
 ) -> torch.Tensor | None:
     """As :func:`by_kernel`, of a CUDA tensor."""
-    tensors = [t for t in (x, *parameters, grad) if isinstance(t, torch.Tensor)]
-    if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
-        return None
-    ops = on_gpu(x, *parameters)
+    ops = None if _recorded(x, grad, *parameters) else on_gpu(x, *parameters)
     if ops is None or (grad is not None and (grad.shape != x.shape or _wrapped(grad))):
         return None
     done: torch.Tensor | None = ops.computed(rule, code, x, parameters, grad)

@@ -81,6 +81,18 @@ def test_calls_in_somebodys_forward_are_found_and_recognised():
     assert all(s.reachable is None for s in sites)
 
 
+class Itself(nn.Module):
+    """``float()`` of float32 gives the very tensor that it took, which would be its own parent."""
+
+    def forward(self, x):
+        x = x.float()
+        return torch.sigmoid(x) * x
+
+
+def test_an_operation_that_gives_its_own_input_back_is_no_endless_formula():
+    assert [str(s.activation) for s in find(Itself(), batch())] == ["silu"]
+
+
 class Elsewhere(nn.Module):
     """An activation that no name tells."""
 

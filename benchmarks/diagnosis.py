@@ -3,8 +3,8 @@
     python -m benchmarks.diagnosis               # some minutes on one core
     python -m benchmarks.diagnosis --seeds 0      # the seed that thresholds were chosen on
 
-Each kind of fault is planted at three depths and three seeds in both frameworks (Keras on its
-torch backend); each healthy network of ``diagnosis_models.healthy`` is diagnosed for one seed. A
+Each kind of fault is planted in MLPs at three depths and three seeds in both frameworks (Keras on its
+torch backend), and in CNNs, transformers and recurrent networks where it fits; each healthy network of ``diagnosis_models.healthy`` is diagnosed for one seed. A
 network counts as accused when it has any finding at all, notes included. Beside ours, the rules
 that SageMaker Debugger and AUTOTRAINER (Zhang et al. 2021) publish, on the same networks:
 
@@ -36,6 +36,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
 import rectifier as rf  # noqa: E402
+from benchmarks import diagnosis_families as families  # noqa: E402
 from benchmarks.diagnosis_faults import planted  # noqa: E402
 from benchmarks.diagnosis_models import Case, healthy  # noqa: E402
 from rectifier.repair.batches import Batch  # noqa: E402
@@ -67,11 +68,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--only", help="families whose name holds this; nothing is written")
     chosen = parser.parse_args()
     torch.set_num_threads(1)  # networks this small only wait for each other's threads
-    cases = list(healthy(chosen.seeds[0]))
+    cases = [*healthy(chosen.seeds[0]), *families.healthy(chosen.seeds[0])]
     for seed in chosen.seeds:
-        cases += planted(seed)
+        cases += [*planted(seed), *families.planted(seed)]
+    if chosen.only:
+        cases = [case for case in cases if chosen.only in case.family]
     found: list[tuple[Case, set[str], set[str]]] = []
     start = time.perf_counter()
     for case in cases:
@@ -83,6 +87,11 @@ def main() -> None:
             print(
                 case.fault or "healthy", case.family, case.framework, case.depth, case.seed, kinds
             )
+    if chosen.only:
+        missed = [c for c, kinds, _ in found if c.fault and c.fault not in kinds]
+        accused = [c for c, kinds, _ in found if not c.fault and kinds]
+        print(f"{len(cases)} networks, {len(missed)} missed, {len(accused)} accused")
+        return
     rows = table(found)
     RESULTS.parent.mkdir(exist_ok=True)
     if tuple(chosen.seeds) == SEEDS:
@@ -147,6 +156,12 @@ def table(found: list[tuple[Case, set[str], set[str]]]) -> list[dict[str, Any]]:
     rows = []
     for kind in dict.fromkeys(case.fault for case, _, _ in found if case.fault):
         rows.append(_row("rectifier", kind, [(c, kind in kinds) for c, kinds, _ in found]))
+    for family in families.PLANTS:
+        mine = [(c, kinds) for c, kinds, _ in found if c.family == f"planted, {family}"]
+        for framework in ("torch", "keras"):
+            these = [(c, c.fault in kinds) for c, kinds in mine if c.framework == framework]
+            if these:
+                rows.append(_of_family(f"planted: {family}, {framework}", these))
     for rule, kind in OF_BASELINE.items():
         rows.append(_row(rule, kind, [(c, rule in rules) for c, _, rules in found]))
     for name, part in (("rectifier", 1), ("sagemaker and autotrainer", 2)):
@@ -179,6 +194,20 @@ def table(found: list[tuple[Case, set[str], set[str]]]) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _of_family(name: str, hits: list[tuple[Case, bool]]) -> dict[str, Any]:
+    count = sum(hit for _, hit in hits)
+    missed = sorted({case.fault for case, hit in hits if not hit})
+    return {
+        "rule": "rectifier",
+        "kind": name,
+        "planted": len(hits),
+        "found": count,
+        "recall": f"{count / len(hits):.3f}",
+        "accused": f"missed: {' '.join(missed)}" if missed else "",
+        "precision": "",
+    }
 
 
 def _row(rule: str, kind: str, hits: list[tuple[Case, bool]]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import zipfile
 
 import keras
 import numpy as np
@@ -13,6 +14,13 @@ from rectifier import cli
 
 # Of Keras' own on TensorFlow, when it saves weights.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+class Unknown(keras.layers.Layer):
+    """Of a file that is read where this class is not registered."""
+
+    def call(self, x):
+        return x
 
 
 @pytest.fixture
@@ -54,12 +62,22 @@ def test_what_is_no_model_is_one_line_and_2(folder, monkeypatch, capsys):
     (folder / "text.keras").write_text("not a model")
     unsafe = keras.Sequential([keras.Input((4,)), keras.layers.Lambda(lambda x: x)])
     unsafe.save(folder / "unsafe.keras")
+    keras.Sequential([keras.Input((4,)), Unknown()]).save(folder / "own.keras")
+    (folder / "folder.keras").mkdir()
+    with zipfile.ZipFile(folder / "zip.keras", "w") as archive:
+        archive.writestr("a.txt", "no model")
+    whole = (folder / "model.keras").read_bytes()
+    (folder / "half.keras").write_bytes(whole[: len(whole) // 2])
     data = ("--data", folder / "data.npz")
     for name, words in {
         "absent.keras": "no such file",
         "text.keras": "is not a Keras model file",
         "data.npz": "is not a Keras model file",
         "unsafe.keras": "holds code",
+        "own.keras": "has 'Unknown' in it, which neither Keras nor Rectifier knows",
+        "folder.keras": "is not a Keras model file",
+        "zip.keras": "cannot be loaded as a Keras model: KeyError",
+        "half.keras": "is not a Keras model file",
     }.items():
         code, out, err = run(monkeypatch, capsys, folder / name, *data)
         assert (code, out, err.count("\n")) == (2, "", 1), err
@@ -68,3 +86,4 @@ def test_what_is_no_model_is_one_line_and_2(folder, monkeypatch, capsys):
     code, _, err = run(monkeypatch, capsys, folder / "model.keras", "--data", folder / "wide.npz")
     assert (code, err.count("\n")) == (2, 1)
     assert "does not take this batch" in err
+    assert "\x1b" not in err

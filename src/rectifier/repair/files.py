@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,15 @@ def load_keras(path: str | Path) -> Any:
     except Exception as error:
         # Keras raises whatever it stumbles over in a file: ValueError, TypeError, KeyError, h5py's
         # OSError. All of them say that this file cannot be read safely.
-        said = " ".join(str(error).split())
-        if "safe_mode" in said or "unsafe" in said.lower() or "lambda" in said.lower():
+        said = " ".join(str(error).rpartition("Exception encountered:")[2].split())
+        unknown = re.search(r"Could not locate \w+ '([^']+)'", said)
+        if unknown is not None:
+            raise InputError(
+                f"{path} has {unknown[1]!r} in it, which neither Keras nor Rectifier knows; import "
+                "the code that defines it, and use rf.diagnose or rf.swap in Python"
+            ) from error
+        code = "identifier: {'value': ["  # the bytes of a lambda that a layer was given
+        if code in said or "safe_mode" in said or re.search("unsafe|lambda", said, re.IGNORECASE):
             raise InputError(
                 f"{path} holds code (such as a Lambda layer), which is never run; rebuild the "
                 "model with layers that have names"

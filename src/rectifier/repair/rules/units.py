@@ -11,7 +11,7 @@ import numpy as np
 from rectifier.repair.findings import Finding
 from rectifier.repair.sites import Site
 from rectifier.repair.statistics import UnitStatistics
-from rectifier.repair.structure import Network
+from rectifier.repair.structure import Network, Step
 
 # Shares of a layer's units from which it is a finding. Healthy networks have some units of every
 # kind; benchmarks/diagnosis.py measured how many (docs/diagnosis.md).
@@ -112,9 +112,14 @@ def _spread(seen: UnitStatistics) -> float:
     return float(np.sqrt(np.mean(seen.z_mean**2 + seen.z_sd**2)))
 
 
+def _recurs(step: Step) -> bool:
+    """Whether it is a recurrent layer, which has weights and is not linear."""
+    return step.operation.startswith(("lstm", "gru", "rnn", "simple_rnn", "bidirectional"))
+
+
 def find_inputs(inputs: UnitStatistics | None, network: Network) -> list[Finding]:
     """Inputs far from mean 0 and spread 1, where nothing scales them before the first weights."""
-    first = next(network.of_role("weights"), None)
+    first = next((s for s in network.steps if s.role == "weights" or _recurs(s)), None)
     if inputs is None or first is None or inputs.rows < FEWEST_ROWS:
         return []
     if not inputs.nonfinite.any() and network.back(first, {"shape", "dropout"}) is not None:

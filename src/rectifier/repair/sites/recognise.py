@@ -8,6 +8,7 @@ something else is not taken for it. What has no known name is compared with the 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -223,7 +224,7 @@ def _distinct() -> tuple[Activation, ...]:
 
 def refuse_odd_batch(error: Exception, model: Any) -> InputError:
     """One line for a batch that a model does not take."""
-    said = " ".join(str(error).split())
+    said = " ".join(re.sub(r"\x1b\[[\d;]*m", "", str(error)).split())  # Keras prints bold
     return InputError(
         f"{type(model).__name__} does not take this batch: {type(error).__name__}: {said[:200]}"
     )

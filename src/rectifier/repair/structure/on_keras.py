@@ -244,9 +244,13 @@ def activation_name(thing: Any) -> str | None:
 _NUMPY = {"Tanh"}
 
 
+_WHOLE = {"re_l_u": "relu", "e_l_u": "elu", "l_s_t_m": "lstm", "g_r_u": "gru", "r_n_n": "rnn"}
+
+
 def snake(kind: str) -> str:
     out = "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(kind))
-    out = out.replace("re_l_u", "relu").replace("e_l_u", "elu")
+    for cut, whole in _WHOLE.items():
+        out = out.replace(cut, whole)
     return out.replace("1_d", "1d").replace("2_d", "2d").replace("3_d", "3d")
 
 

@@ -3,10 +3,11 @@
     python -m benchmarks.diagnosis               # some minutes on one core
     python -m benchmarks.diagnosis --seeds 0      # the seed that thresholds were chosen on
 
-Each kind of fault is planted in MLPs at three depths and three seeds in both frameworks (Keras on its
-torch backend), and in CNNs, transformers and recurrent networks where it fits; each healthy network of ``diagnosis_models.healthy`` is diagnosed for one seed. A
-network counts as accused when it has any finding at all, notes included. Beside ours, the rules
-that SageMaker Debugger and AUTOTRAINER (Zhang et al. 2021) publish, on the same networks:
+Each kind of fault is planted in MLPs at three depths and three seeds in both frameworks (Keras on
+its torch backend), and in CNNs, transformers and recurrent networks where it fits; each healthy
+network is diagnosed for one seed. A network counts as accused when it has any finding at all, notes
+included. Beside ours, the rules that SageMaker Debugger and AUTOTRAINER (Zhang et al. 2021)
+publish, on the same networks:
 
 * ``sagemaker dead relu``: more than half of a ReLU layer's units are positive in under 1 % of rows
 * ``sagemaker saturation``: more than half of a tanh layer's units have a median |z| over 9.4999

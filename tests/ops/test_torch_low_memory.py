@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -16,6 +17,14 @@ from rectifier.errors import InputError, ParameterError
 from rectifier.ops.inverse import inverse
 
 STATED = {(row["name"], row["dtype"]): row for row in low_memory.written()}
+
+
+@contextmanager
+def saving():
+    """The tensors that autograd saves meanwhile."""
+    saved: list[torch.Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(t) or t, lambda t: t):
+        yield saved
 
 
 def test_the_page_has_the_table_of_the_results():
@@ -80,8 +89,7 @@ def test_where_the_output_says_too_little_the_input_is_kept():
     assert low_memory.kept(own.keeping("low"))[0] == "input"
     assert low_memory.kept(rf.silu.keeping("low"), torch.float64)[0] == "input"
     slope = torch.tensor(0.5, requires_grad=True)
-    saved = []
-    with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(t) or t, lambda t: t):
+    with saving() as saved:
         rt.swish(torch.ones(8), beta=slope, memory="low")
     assert [t.numel() for t in saved] == [8, 1]
 
@@ -150,6 +158,24 @@ def test_in_place_and_under_autocast():
     assert rt.elu(between, inplace=True, memory="low") is between
     between.sum().backward()
     torch.testing.assert_close(x.grad, rf.elu.derivative(x.detach()), rtol=0, atol=1e-6)
+    for name in ("silu", "softplus"):
+        between = x * 1
+        with saving() as kept:
+            y = getattr(rt, name)(between, inplace=True, memory="low")
+        assert y.data_ptr() == between.data_ptr() == kept[0].data_ptr()
+        assert sum(t.numel() * t.element_size() for t in kept[1:]) <= len(x) // 8 + 1
+        (found,) = torch.autograd.grad(y.sin().sum(), x, create_graph=True)
+        slope = rf.get(name).derivative(x.detach()) * torch.cos(rf.get(name)(x.detach()))
+        torch.testing.assert_close(found, slope, rtol=0, atol=1e-4)
+        assert torch.isfinite(torch.autograd.grad(found.sum(), x)[0]).all()
+        y = getattr(rt, name)(x * 1, inplace=True, memory="low")
+        y += 1
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            y.sum().backward()
+    kept_by_another = (x * 1).tanh()
+    rt.silu(kept_by_another, inplace=True, memory="low")
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        kept_by_another.sum().backward()
     changed = x * 1
     y = rt.silu(changed, memory="low")
     y += 1

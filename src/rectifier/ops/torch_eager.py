@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from rectifier.ops import torch_bits, torch_plain
+from rectifier.ops import torch_bits, torch_inverse, torch_plain
 from rectifier.ops.rule import Rule
 from rectifier.ops.torch_computing import chained, computed
 
@@ -83,3 +83,46 @@ class Eager(torch.autograd.Function):
         if done is None:
             done = chained(rule, code, saved, numbers, grad).to(saved.dtype)
         return done, None, None
+
+
+def written_over(rule: Rule, x: torch.Tensor, parameters: tuple[Any, ...]) -> torch.Tensor | None:
+    """f(x) in the memory of ``x``, where the gradient follows from what is written there and a bit
+    or two; None where it does not, or somebody else looks on.
+
+    Autograd's version counter goes up, so whoever had kept ``x`` is told, and so is this function
+    if the result is changed again before the backward pass.
+    """
+    if not rule.elementwise or not torch_plain.alone(x, parameters):
+        return None
+    how = None
+    if rule.slopes is not None:
+        return None  # keeps bits, and needs neither
+    if rule.from_output is None:
+        how = torch_inverse.found(rule, x, parameters)
+        if how is None:
+            return None
+    return Over.apply(x, rule, parameters, how)
+
+
+class Over(torch.autograd.Function):
+    """``Over.apply(x, rule, parameters, how)``, ``how`` None where the rule has ``from_output``."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: torch.Tensor, rule: Rule, parameters: tuple[Any, ...], how: Any
+    ) -> torch.Tensor:
+        ctx.rule, ctx.numbers, ctx.how = rule, parameters, how
+        notes = [] if how is None else torch_inverse.branches(how, x)
+        x.copy_(_computed(rule, x, parameters))
+        ctx.mark_dirty(x)
+        ctx.save_for_backward(x, *notes)
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[Any, ...]:
+        y, *notes = ctx.saved_tensors
+        if ctx.how is None:
+            done = chained(ctx.rule, ctx.rule.from_output, y, ctx.numbers, grad)
+        else:
+            done = torch_inverse.chained(ctx.how, y, grad, *notes)
+        return done.to(y.dtype), None, None, None

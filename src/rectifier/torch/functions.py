@@ -10,6 +10,7 @@ from rectifier import doors
 from rectifier.activation import Activation
 from rectifier.errors import InputError
 from rectifier.ops.torch_autograd import keeps_input
+from rectifier.ops.torch_eager import written_over
 from rectifier.torch.arguments import split, switches
 
 
@@ -66,8 +67,8 @@ def applied(
 ) -> torch.Tensor:
     """``activation(x)``; with ``inplace`` written into ``x``, which is then returned.
 
-    Autograd is told of the change. Where the gradient needs the input, a copy of it is made
-    before, as PyTorch does for its own; nothing is saved then.
+    Autograd is told of the change. Where the gradient follows from the output, that is all there
+    is; where it needs the input, a copy is made before, as PyTorch does for its own.
 
     Raises:
         InputError: in place on a tensor that collects gradients itself.
@@ -81,6 +82,12 @@ def applied(
             "leave out inplace=True"
         )
     source = x
-    if watched and keeps_input(activation.rule, x, activation._bound(args, parameters)):
-        source = x.clone()
+    if watched:
+        values = activation._bound(args, parameters)
+        if not torch.compiler.is_dynamo_compiling():
+            done = written_over(activation.rule, x, values)
+            if done is not None:
+                return done
+        if keeps_input(activation.rule, x, values):
+            source = x.clone()
     return x.copy_(activation(source, *args, **parameters))

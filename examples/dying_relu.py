@@ -91,12 +91,12 @@ def page(story: Story) -> str:
         .encode(
             alt.X("step:Q", title="training step"),
             alt.Y("loss:Q", scale=alt.Scale(type="log"), title="mean squared error"),
-            alt.Color("activation:N", title=None),
+            alt.Color("activation:N", title=None, sort=["relu", *REPAIRS]),
         )
     )
     swapped = alt.Chart(data([{"step": story.killed_at}])).mark_rule(strokeDash=[4, 3])
     svg = to_svg(curves + swapped.encode(alt.X("step:Q")))
-    found = "".join(f"<li>{html.escape(f'{f.layer}: {f.what}')}</li>" for f in story.findings)
+    found = "".join(f"<li>{html.escape(f'layer {f.layer}: {f.what}')}</li>" for f in story.findings)
     swaps = "".join(
         f"<h3>{name}</h3><pre>{html.escape(str(s))}</pre>" for name, s in story.swaps.items()
     )
@@ -107,8 +107,10 @@ def page(story: Story) -> str:
 padding: 0 1rem }} svg {{ max-width: 100%; height: auto }} pre {{ overflow-x: auto }}</style>
 <h1>A dying ReLU, repaired</h1>
 <p>{story.killed_at} steps at a learning rate of {TOO_HIGH} kill every unit of a layer. Then
-(dashed line) the same weights train on at {USUAL}, as they are and with another activation.
-Mean squared error at the end: {html.escape(ends)}.</p>{svg}
+(dashed line) the same weights train on at {USUAL}, as they are and with another activation, whose
+outputs differ at first: the error jumps before it falls. With relu it stays where it was, at the
+variance of y, which is what a constant reaches. Mean squared error at the end:
+{html.escape(ends)}.</p>{svg}
 <h2>rf.diagnose(model, (x, y))</h2><ul>{found}</ul>
 <h2>rf.swap(model, {{"relu": ...}}, data=x)</h2>{swaps}</html>"""
 

@@ -113,6 +113,7 @@ def test_saturated_gates_are_a_finding_and_healthy_ones_are_none():
     (finding,) = rf.diagnose(model, x).findings
     assert (finding.kind, finding.layer) == ("saturated_units", "lstm")
     assert finding.numbers["site"] == "lstm:forget gate"
+    assert finding.what.startswith("16 of 16 units of the forget gate saturated")
     assert "rf.swap" not in finding.remedy
 
 
@@ -127,7 +128,7 @@ def test_what_is_not_seen_is_said_with_the_reason():
         ("lstm:sigmoid", "it takes a packed sequence"),
         ("lstm:tanh", "it takes a packed sequence"),
     ]
-    assert "not seen: lstm:tanh: It takes a packed sequence" in str(packed)
+    assert "not seen: lstm:tanh: it takes a packed sequence" in str(packed)
     for shown in (packed.json(), packed._repr_html_()):
         assert "packed sequence" in shown
     attention = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)

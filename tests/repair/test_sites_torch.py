@@ -93,6 +93,15 @@ def test_an_operation_that_gives_its_own_input_back_is_no_endless_formula():
     assert [str(s.activation) for s in find(Itself(), batch())] == ["silu"]
 
 
+class Dead(nn.Module):
+    def forward(self, x):
+        return torch.relu(x - 20)
+
+
+def test_zeros_all_over_are_no_formula():
+    assert [str(s.activation) for s in find(Dead(), batch() / 12)] == ["relu"]
+
+
 class Elsewhere(nn.Module):
     """An activation that no name tells."""
 

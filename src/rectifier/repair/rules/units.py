@@ -56,21 +56,24 @@ def _of_site(one: Watched[UnitStatistics], cut: bool) -> Iterator[Finding]:
     if seen.rows < FEWEST_ROWS:
         return
     name = site.activation.name if site.activation is not None else "activation"
+    of = f" of the {site.name.rpartition(':')[2]}" if site.how == "inside" else ""
     if shares.dead >= DEAD:
         dead = int(seen.dead.sum())
         what = (
-            f"{dead} of {seen.units} units dead ({shares.dead:.0%}): the slope of {name} is below "
-            f"{seen.limits.epsilon:g} for {seen.limits.rows:.0%} or more of {seen.rows:,} rows"
+            f"{dead} of {seen.units} units{of} dead ({shares.dead:.0%}): the slope of {name} is "
+            f"below {seen.limits.epsilon:g} for {seen.limits.rows:.0%} or more of {seen.rows:,} "
+            "rows"
         )
         yield _finding("dead_units", one, what, _revive(one), "likely", shares.dead)
     if shares.saturated >= SATURATED:
         count = int(seen.saturated.sum())
         what = (
-            f"{count} of {seen.units} units saturated ({shares.saturated:.0%}): {name} is within "
-            f"1 % of its steepest slope's flat end for {seen.limits.rows:.0%} of {seen.rows:,} "
-            f"rows; pre-activations spread {_spread(seen):.3g} about zero"
+            f"{count} of {seen.units} units{of} saturated ({shares.saturated:.0%}): {name} is "
+            f"within 1 % of its steepest slope's flat end for {seen.limits.rows:.0%} of "
+            f"{seen.rows:,} rows; pre-activations spread {_spread(seen):.3g} about zero"
         )
         remedy = "scale inputs and initial weights down, or normalise before the activation"
+        remedy = "scale inputs, weights and biases of that gate down" if of else remedy
         yield _finding("saturated_units", one, what, remedy, "likely", shares.saturated)
     live = 1 - shares.dead - shares.saturated
     # What a gate lets through is a product: straight, it still bends what passes.

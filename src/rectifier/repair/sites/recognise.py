@@ -162,16 +162,21 @@ def proved(activation: Activation, z: Any, y: Any, precision: float) -> bool:
 def by_values(z: Any, y: Any, precision: float) -> Activation | None:
     """The one elementwise activation of the catalogue that makes ``y`` of ``z``, if there is one.
 
-    None where several do: numbers that are all positive do not tell relu from identity.
+    None where several do: numbers that are all positive do not tell relu from identity, and zeros
+    all over are what ``relu(x - 20)`` gives as well as any other threshold.
     """
     z, y = sample(z).astype(np.float64), sample(y).astype(np.float64)
-    if z.size < 16 or np.ptp(z) == 0:
+    if z.size < 16 or np.ptp(z) == 0 or np.ptp(y) == 0:
         return None
     with np.errstate(all="ignore"):
-        errors = sorted((_error(a(z), z, y), a.name) for a in _distinct())
-    (best, name), (second, _) = errors[:2]
-    clear = best <= _SLACK * precision and second > _CLEARER * max(best, precision)
-    return get(name) if clear and name != "identity" else None
+        errors = {a: _error(a(z), z, y) for a in _distinct()}
+    # What learns starts near something plain (rational as silu), which is what a formula is then.
+    plain = {a: e for a, e in errors.items() if not any(p.learnable for p in a.declared)}
+    for those in (plain, errors):
+        (best, name), (second, _) = sorted((e, a.name) for a, e in those.items())[:2]
+        if best <= _SLACK * precision and second > _CLEARER * max(best, precision):
+            return get(name) if name != "identity" else None
+    return None
 
 
 def sample(x: Any) -> Any:

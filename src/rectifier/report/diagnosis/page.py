@@ -144,7 +144,7 @@ def _sites(diagnosis: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "cells": [*cells, (f"{rank:.1f}", f"{rank:.6g}")],
                 "z": _bars(drawn.get(row["site"], {}).get("z")),
                 "y": _bars(drawn.get(row["site"], {}).get("y")),
-                "bad": max(row["dead"], row["saturated"]) >= 0.5,
+                "bad": [k for k, share in enumerate(shares[:2]) if share >= 0.5],
             }
         )
     return rows
@@ -152,7 +152,7 @@ def _sites(diagnosis: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _unseen(diagnosis: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Sites that nothing is said of, with the reasons."""
-    return [(visible(u["site"], 60), sentence(u["reason"], 200)) for u in diagnosis["unseen"]]
+    return [(visible(u["site"], 60), visible(u["reason"], 200)) for u in diagnosis["unseen"]]
 
 
 def _bars(histogram: Mapping[str, Any] | None) -> Markup:

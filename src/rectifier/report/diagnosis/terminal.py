@@ -50,7 +50,7 @@ def _parts(diagnosis: Mapping[str, Any]) -> list[RenderableType]:
         parts.append(Text(f"{len(findings) - _FINDINGS} more findings; --json lists them\n"))
     unseen = list(diagnosis["unseen"])
     for item in unseen[:_UNSEEN]:
-        reason = sentence(item["reason"], 200)
+        reason = visible(item["reason"], 200)
         parts.append(Text(f"not seen: {visible(item['site'], 60)}: {reason}", style="dim"))
     if len(unseen) > _UNSEEN:
         parts.append(Text(f"and {len(unseen) - _UNSEEN} more not seen; --json lists them"))

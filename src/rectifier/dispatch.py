@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import sys
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -349,7 +350,9 @@ def _gpu(x: Any, parameters: tuple[Any, ...]) -> Any:
 
 @cache
 def _has_triton() -> bool:
-    return importlib.util.find_spec("triton") is not None
+    # Imported after TensorFlow, Triton 3.7.1 ends the process with a segmentation fault.
+    late = "tensorflow" in sys.modules and "triton" not in sys.modules
+    return not late and importlib.util.find_spec("triton") is not None
 
 
 kernel_hook.gpu = _gpu

@@ -38,8 +38,8 @@ _TYPES |= {"nan": "i32", "first": "*i32", "notes": "*u8"}
 def shared() -> Iterator[tuple[str, Any, dict[str, Any]]]:
     """The loops that no entry's code is in: notes, and slopes from them."""
     from rectifier.kernels import gpu_low
-    from rectifier.ops.inverse import CELLS
-    from rectifier.ops.torch_inverse import EXPONENT, SHIFT
+    from rectifier.ops.inverse import CELLS, SHIFT
+    from rectifier.ops.torch_inverse import EXPONENT
 
     flat = {"BITS": 1, "BLOCK": gpu_low.BLOCK}
     yield "notes of branches", gpu_low._noted, {**flat, "TURNS": 1}

@@ -9,13 +9,12 @@ for :mod:`rectifier.ops`. Without ``llvmlite`` everything is.
 from __future__ import annotations
 
 import ctypes
-import importlib.util
-import sys
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 from rectifier import ops
+from rectifier.kernels import on_gpu
 from rectifier.ops import kernel_hook
 from rectifier.ops.rule import Rule
 
@@ -339,26 +338,26 @@ def lines_for(rule: Rule, dtype: str, size: int, parameters: tuple[Any, ...]) ->
     return found
 
 
-def _gpu(x: Any, parameters: tuple[Any, ...]) -> Any:
-    """The kernels for GPUs, if they take the torch tensor ``x``; Triton comes with the first."""
-    if not _has_triton():
-        return None
-    from rectifier.kernels import gpu, gpu_ops
+def slopes_for(how: Any, size: int) -> Any:
+    """The :class:`rectifier.kernels.slopes.Slopes` of an inverse, for ``size`` more outputs; None
+    while few have been asked for."""
+    found = _KERNELS.get((how, "slopes"))
+    if found is None and _enough((how, "slopes"), size):
+        from rectifier.kernels import cpu
 
-    return gpu_ops if gpu.takes(x, parameters) else None
+        if not cpu.available():
+            return None
+        from rectifier.kernels.slopes import slopes
+
+        found = _KERNELS[how, "slopes"] = slopes(how)
+    return found
 
 
-@cache
-def _has_triton() -> bool:
-    # Imported after TensorFlow, Triton 3.7.1 ends the process with a segmentation fault.
-    late = "tensorflow" in sys.modules and "triton" not in sys.modules
-    return not late and importlib.util.find_spec("triton") is not None
-
-
-kernel_hook.gpu = _gpu
+kernel_hook.gpu = on_gpu.kernels_for
 kernel_hook.kernel = _by_kernel  # for tensors that are NumPy's arrays underneath
 kernel_hook.address_kernel = address_kernel
 kernel_hook.lines = lines_for
+kernel_hook.slopes = slopes_for
 
 
 @cache

@@ -80,7 +80,7 @@ done:
 """
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """A number as LLVM reads it, a float32 too."""
     return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
 
@@ -137,7 +137,7 @@ def _forward(
     ]
     note = "i8 0"
     for code, slope in enumerate(slopes[1:], 1):
-        body.append(f"%is.{code} = fcmp oeq {inner} %s, {_number(slope)}")
+        body.append(f"%is.{code} = fcmp oeq {inner} %s, {number(slope)}")
         body.append(f"%note.{code} = select i1 %is.{code}, i8 {code}, {note}")
         note = f"i8 %note.{code}"
     body += [
@@ -154,10 +154,10 @@ def _backward(slopes: tuple[float, ...], dtype: str, bits: int) -> str:
     exact = all(struct.unpack("<f", struct.pack("<f", slope))[0] == slope for slope in slopes)
     inner = "float" if exact and dtype == "float32" else "double"
     body = ["%here = lshr i8 %byte, %shift", f"%note = and i8 %here, {2**bits - 1}"]
-    slope = _number(slopes[0])
+    slope = number(slopes[0])
     for code, other in enumerate([*slopes[1:], float("nan")], 1):
         body.append(f"%is.{code} = icmp eq i8 %note, {code}")
-        body.append(f"%s.{code} = select i1 %is.{code}, {inner} {_number(other)}, {inner} {slope}")
+        body.append(f"%s.{code} = select i1 %is.{code}, {inner} {number(other)}, {inner} {slope}")
         slope = f"%s.{code}"
     body.append(f"%y = fmul {inner} %x, {slope}")
     return _loops(body, dtype, inner, bits, False)

@@ -19,9 +19,9 @@ import triton.language as tl
 from rectifier.kernels import gpu
 from rectifier.kernels.gpu import BLOCK
 from rectifier.ops import torch_bits
-from rectifier.ops.inverse import CELLS, Inverse
+from rectifier.ops.inverse import CELLS, SHIFT, Inverse
 from rectifier.ops.rule import Rule
-from rectifier.ops.torch_inverse import EXPONENT, SHIFT, kept_table
+from rectifier.ops.torch_inverse import EXPONENT, kept_table
 
 # -- loops ---------------------------------------------------------------------------------------
 

@@ -23,6 +23,8 @@ from rectifier.ops import on_numpy
 from rectifier.ops.rule import Rule, spoken
 
 CELLS = 32  # an octave
+MANTISSA, BIAS = 23, 127  # of a float32
+SHIFT = MANTISSA - CELLS.bit_length() + 1  # its bits that tell the place in a cell
 _DEPTH = 30  # octaves below 1 (or the strip's length): float32 has 24 bits
 _LEVEL = 2.0**-27  # change of the slope, beyond which a strip goes no further out
 _FARTHEST = 127  # the octave in which float32 ends
@@ -80,6 +82,28 @@ class Inverse:
     def bits(self) -> int:
         """Bits an element that tell the branch: 0, 1 or 2."""
         return len(self.turns).bit_length()
+
+
+def first_cells(how: Inverse) -> list[int]:
+    """For each strip, in order, what its bits of d have to be added to for the cell's number among
+    those of all strips: bits are those of a float32, without the last :data:`SHIFT`."""
+    firsts, passed = [], 0
+    for strip in (strip for branch in how.branches for strip in branch.strips):
+        firsts.append(passed - (strip.low + BIAS) * CELLS)
+        passed += len(strip.cells)
+    return firsts
+
+
+def top_of(strip: Strip) -> float:
+    """The largest float32 in the last cell of a strip."""
+    return (2 - 2.0**-MANTISSA) * 2.0 ** (strip.low + len(strip.cells) // CELLS - 1)
+
+
+def rounded(number: float) -> float:
+    """``number`` as a float32."""
+    import numpy as np
+
+    return float(np.float32(number))
 
 
 @lru_cache(maxsize=256)

@@ -14,5 +14,8 @@ address_kernel: Callable[..., Any] | None = None
 # lines(rule, dtype, size, parameters) -> kernels.bits.Lines or None
 lines: Callable[..., Any] | None = None
 
+# slopes(how, size) -> kernels.slopes.Slopes or None
+slopes: Callable[..., Any] | None = None
+
 # gpu(x, parameters) -> rectifier.kernels.gpu_ops, or None where it has nothing for such a tensor
 gpu: Callable[..., Any] | None = None

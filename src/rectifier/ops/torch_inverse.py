@@ -13,14 +13,11 @@ from typing import Any, NamedTuple
 import torch
 
 from rectifier.ops import torch_bits, torch_plain
-from rectifier.ops.inverse import CELLS, Inverse, inverse
+from rectifier.ops.inverse import CELLS, SHIFT, Inverse, first_cells, inverse, top_of
 from rectifier.ops.rule import Rule
 
 _CHUNK = 1 << 16  # elements, whose 15 temporaries of 256 KiB stay in the cache
-_MANTISSA = 23
-SHIFT = _MANTISSA - CELLS.bit_length() + 1
 EXPONENT = 0x7F800000
-_BIAS = 127
 
 
 class Table(NamedTuple):
@@ -73,6 +70,9 @@ def chained(
     kernels = torch_plain.on_gpu(y, grad) if _plain(y, grad) else None
     if kernels is not None:
         return kernels.gpu_low.sloped(how, y, grad, packed)
+    done = torch_plain.by_slopes(how, y, grad, packed) if _plain(y, grad) else None
+    if done is not None:
+        return done
     codes = None if packed is None else torch_bits.unpack(packed, how.bits, y.shape)
     if not _plain(y, grad):
         return grad.float() * slopes(how, y, codes, _table(how, y.device))
@@ -127,16 +127,11 @@ def kept_table(how: Inverse, device: torch.device) -> Table:
 def _table(how: Inverse, device: torch.device) -> Table:
     strips = [strip for branch in how.branches for strip in branch.strips]
     floats: list[list[float]] = [[] for _ in range(6)]
-    first: list[int] = []
     cells: list[list[float]] = []
     for strip in strips:
-        count = len(strip.cells)
-        top = strip.low + count // CELLS
-        end = (2 - 2.0**-_MANTISSA) * 2.0 ** (top - 1)
-        row = (strip.anchor, 0.0, strip.side, strip.slope, 2.0**strip.low, end)
+        row = (strip.anchor, 0.0, strip.side, strip.slope, 2.0**strip.low, top_of(strip))
         for column, number in zip(floats, row, strict=True):
             column.append(number)
-        first.append(len(cells) - (strip.low + _BIAS) * CELLS)
         cells += strip.cells.tolist()
     exact = torch.tensor(floats, dtype=torch.float64)
     rounded = exact.float()
@@ -144,7 +139,7 @@ def _table(how: Inverse, device: torch.device) -> Table:
     high, rest, side, slope, low, top = rounded.to(device)
     return Table(
         *(high, rest, side, slope, low, top),
-        torch.tensor(first, dtype=torch.int32, device=device),
+        torch.tensor(first_cells(how), dtype=torch.int32, device=device),
         torch.tensor(cells, dtype=torch.float32, device=device),
     )
 

@@ -14,6 +14,7 @@ import torch
 from torch.autograd import forward_ad
 
 from rectifier.ops import kernel_hook
+from rectifier.ops.inverse import Inverse
 from rectifier.ops.rule import Rule
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
@@ -97,6 +98,25 @@ def by_lines(
         return None
     out = torch.empty_like(grad, requires_grad=False)
     lines.backward(grad.data_ptr(), out.data_ptr(), notes.data_ptr(), grad.numel())
+    return out
+
+
+def by_slopes(
+    how: Inverse, y: torch.Tensor, grad: torch.Tensor, notes: torch.Tensor | None
+) -> torch.Tensor | None:
+    """``grad`` times the slope where f is ``y``, in float32, by a kernel; None where there is none.
+
+    Args:
+        notes: as :func:`rectifier.ops.torch_inverse.branches` packs them.
+    """
+    find = kernel_hook.slopes
+    kernel = None if find is None or not y.is_cpu else find(how, y.numel())
+    if kernel is None or grad.shape != y.shape:
+        return None
+    y, grad = (t.detach().float().contiguous() for t in (y, grad))
+    out = torch.empty_like(y)
+    at_notes = 0 if notes is None else notes.data_ptr()
+    kernel(y.data_ptr(), grad.data_ptr(), out.data_ptr(), at_notes, y.numel())
     return out
 
 

@@ -11,6 +11,9 @@ from torch import nn
 import rectifier as rf
 from rectifier.repair.sites import tap
 
+# Keras' own variables, when NumPy makes arrays of them.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 
 @pytest.fixture(autouse=True)
 def _seed():

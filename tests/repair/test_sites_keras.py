@@ -13,6 +13,9 @@ from rectifier import keras as rk
 from rectifier.errors import InputError
 from rectifier.repair.sites import find, tap
 
+# Keras' own variables, when NumPy makes arrays of them.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 
 def model() -> keras.Model:
     inputs = keras.Input((8, 8, 3))

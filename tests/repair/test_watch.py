@@ -15,6 +15,9 @@ from rectifier.errors import InputError
 from rectifier.repair.live import pace
 from rectifier.repair.statistics import rank
 
+# Keras' own variables, when NumPy makes arrays of them.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
 
 def model() -> nn.Sequential:
     torch.manual_seed(0)

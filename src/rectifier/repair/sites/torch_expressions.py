@@ -15,7 +15,7 @@ import torch
 
 from rectifier.activation import Activation
 from rectifier.repair.sites import recognise
-from rectifier.repair.sites.torch_pass import Call, Path
+from rectifier.repair.sites.torch_pass import Call, Path, numbers
 
 # Elementwise arithmetic that expressions are made of ...
 _PLAIN = set("mul add sub rsub div true_divide neg pow square sqrt abs __rsub__ __rpow__".split())
@@ -113,8 +113,6 @@ class Expressions:
             between = self._inside(node, nodes, root)
             if len(between) < 2 or not any(n.bends for n in between):
                 continue
-            from rectifier.repair.sites.torch_survey import numbers
-
             found = recognise.by_values(numbers(root), numbers(y), torch.finfo(y.dtype).eps)
             alone = [n.activation for n in between if n.activation is not None]
             if found is None or found in alone:

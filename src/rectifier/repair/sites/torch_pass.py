@@ -248,6 +248,12 @@ def _path_to_forward(frame: FrameType | None) -> tuple[Path, tuple[str, int]]:
     return tuple(path), where
 
 
+def numbers(tensor: Any) -> Any:
+    """A tensor's values as a NumPy array; bfloat16, which NumPy lacks, as float32."""
+    values = tensor.detach().cpu()
+    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+
+
 def _caller_of_module() -> str | None:
     """File and line of the code, other than torch's, that called the module being entered."""
     frame: FrameType | None = sys._getframe(2)

@@ -24,7 +24,7 @@ from rectifier.repair.sites import How, Site, recognise
 from rectifier.repair.sites.torch_expressions import Expressions
 from rectifier.repair.sites.torch_gates import MODULES as RECURRENT
 from rectifier.repair.sites.torch_gates import mode_of
-from rectifier.repair.sites.torch_pass import Call, Module, Watch
+from rectifier.repair.sites.torch_pass import Call, Module, Watch, numbers
 
 # Recurrent modules -> what they compute inside, where no call can be seen.
 _RECURRENT: dict[str, tuple[str, ...]] = {"RNN_TANH": ("tanh",), "RNN_RELU": ("relu",)}
@@ -357,9 +357,3 @@ class _Finder:
             reason,
         )
         found.add(site, Place(call.owner, call.path, call.root, call.function))
-
-
-def numbers(tensor: Any) -> Any:
-    """A tensor's values as a NumPy array; bfloat16, which NumPy lacks, as float32."""
-    values = tensor.detach().cpu()
-    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()

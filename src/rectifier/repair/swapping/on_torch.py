@@ -13,8 +13,8 @@ from rectifier.activation import Activation
 from rectifier.doors import layer_name
 from rectifier.errors import InputError
 from rectifier.repair.sites import Site
+from rectifier.repair.sites.torch_pass import numbers as array
 from rectifier.repair.sites.torch_survey import Found, Place, arguments, evaluating, plain, survey
-from rectifier.repair.sites.torch_survey import numbers as array
 from rectifier.repair.swapping import methods
 from rectifier.torch.functions import applied
 

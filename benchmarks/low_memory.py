@@ -9,8 +9,8 @@ that slope, in units of the dtype's rounding step (2^-23, 2^-7, 2^-10: the dista
 next number; rounding to nearest loses half). In bfloat16 and float16 every finite number is tried,
 in float32 300,000 and more about the stationary points; inputs whose output is infinite are left
 out. ``from`` and ``to`` enclose the inputs whose error is above 2 steps in float32 and 1 in the
-others. Outputs are computed by PyTorch's own functions, as on a GPU: the kernels of the CPU round
-better. Bytes are those of ``saved_tensors_hooks``, an element, the output aside.
+others. Both passes are made of PyTorch's own functions, as where nothing is compiled: the kernels
+of the CPU round better. Bytes are those of ``saved_tensors_hooks``, an element, the output aside.
 """
 
 from __future__ import annotations
@@ -79,10 +79,11 @@ def points(act: Activation, dtype: torch.dtype, count: int = 300_000) -> torch.T
 def errors(act: Activation, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The inputs with a finite output, and the error of each slope in steps of the dtype."""
     low = act.keeping("low")
-    with mock.patch.object(kernel_hook, "kernel", None):
+    none = dict.fromkeys(("kernel", "address_kernel", "lines", "slopes"))
+    with mock.patch.multiple(kernel_hook, **none):
         x = x[torch.isfinite(low(x))].requires_grad_()
         y = low(x)
-    (slope,) = torch.autograd.grad(y, x, torch.ones_like(y))
+        (slope,) = torch.autograd.grad(y, x, torch.ones_like(y))
     x = x.detach()
     # a straight line's slope is a number of the dtype
     true = act.derivative(x).double() if act.rule.slopes else act.derivative(x.double())

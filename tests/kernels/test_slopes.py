@@ -23,13 +23,18 @@ def test_slopes_are_those_of_torchs_operations(name, count, monkeypatch):
     x = torch.linspace(-9, 9, count)
     x[: len(ENDS)] = ENDS[:count]
     y, grad = act(x), torch.randn(count)
+    monkeypatch.setattr(kernel_hook, "slopes", None)
     notes = torch_inverse.branches(how, x)
     loop = slopes.slopes(how)
     found = torch.full((count + 2,), 7.0)
     at_notes = notes[0].data_ptr() if notes else 0
-    loop(y.data_ptr(), grad.data_ptr(), found.data_ptr(), at_notes, count)
-    monkeypatch.setattr(kernel_hook, "slopes", None)
+    loop.pull(y.data_ptr(), grad.data_ptr(), found.data_ptr(), at_notes, count)
+    if notes:
+        noted = torch.zeros(loop.size(count) + 1, dtype=torch.uint8)
+        loop.note(x.data_ptr(), noted.data_ptr(), count)
+        assert noted[-1] == 0
     expected = torch_inverse.chained(how, y, grad, *notes)
+    assert not notes or torch.equal(noted[:-1], *notes)
     torch.testing.assert_close(found[:count], expected, rtol=3e-6, atol=1e-7, equal_nan=True)
     assert found[count:].tolist() == [7.0, 7.0]  # nothing was written behind it
 
@@ -46,4 +51,4 @@ def test_the_backward_pass_takes_it(monkeypatch):
         true = rf.gelu.derivative(x.detach().double())
         assert (x.grad.double() - true).abs().max() < (2e-4 if dtype == torch.float32 else 0.03)
         assert x.grad.dtype == dtype
-    assert taken == [5000, 5000]
+    assert taken == [5000] * 4  # notes, and slopes

@@ -1,13 +1,13 @@
-"""A loop for ``memory="low"``: ``grad * f'`` from the outputs, and from notes of their branches.
+"""Loops for ``memory="low"``: notes of the branches, and ``grad * f'`` from outputs and notes.
 
-What :mod:`rectifier.ops.torch_inverse` does in forty operations. The ends of strips are constants
+What :mod:`rectifier.ops.torch_inverse` does in fifty operations. The ends of strips are constants
 in the code, the cubics a table in memory. Notes lie as :mod:`rectifier.ops.torch_bits` has them.
 """
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
@@ -17,14 +17,37 @@ from rectifier.kernels.cpu import prepared
 from rectifier.kernels.source import ENTRY
 from rectifier.ops.inverse import SHIFT, Inverse, Strip, first_cells, rounded, top_of
 
-# A part of the elements: those whose notes are at one place of their bytes.
-_LOOP = """
+# Both are about a part of the elements: those whose notes are at one place of their bytes.
+_HEAD = """
 !0 = distinct !{{}}
 !1 = distinct !{{!1, !2, !3}}
 !2 = !{{!"llvm.loop.parallel_accesses", !0}}
 !3 = !{{!"llvm.loop.vectorize.enable", i1 true}}
 declare float @llvm.fma.f32(float, float, float)
-
+"""
+_NOTES = """
+define void @{entry}(ptr %x, ptr %notes, i64 %start, i64 %stop, i8 %shift)
+    "prefer-vector-width"="512" {{
+entry:
+  br label %loop
+loop:
+  %i = phi i64 [%start, %entry], [%next, %loop]
+  %at.x = getelementptr inbounds float, ptr %x, i64 %i
+  %at.note = getelementptr inbounds i8, ptr %notes, i64 %i
+  %z = load float, ptr %at.x, !llvm.access.group !0
+  %byte = load i8, ptr %at.note, !llvm.access.group !0
+{body}
+  %there = shl i8 %note, %shift
+  %more = or i8 %byte, %there
+  store i8 %more, ptr %at.note, !llvm.access.group !0
+  %next = add nuw nsw i64 %i, 1
+  %last = icmp eq i64 %next, %stop
+  br i1 %last, label %done, label %loop, !llvm.loop !1
+done:
+  ret void
+}}
+"""
+_LOOP = """
 define void @{entry}(ptr %y, ptr %grad, ptr %out, ptr %notes, ptr %cells,
     i64 %start, i64 %stop, i8 %shift) "prefer-vector-width"="512" {{
 entry:
@@ -124,7 +147,17 @@ def _text(how: Inverse) -> str:
     slope = add(f"select i1 {add(f'fcmp ole float {d}, 0.0')}, float {end}, float {slope}")
     lost = add("fcmp uno float %x, %x")
     body.lines.append(f"  %slope = select i1 {lost}, float %x, float {slope}")
-    return _LOOP.format(entry=ENTRY, body="\n".join(body.lines))
+    return (_HEAD + _LOOP).format(entry=ENTRY, body="\n".join(body.lines))
+
+
+def _notes_text(how: Inverse) -> str:
+    body = _Body()
+    note = "0"
+    for turn in how.turns:
+        above = body.add(f"zext i1 {body.add(f'fcmp ogt float %z, {_float(turn)}')} to i8")
+        note = body.add(f"add i8 {note}, {above}")
+    body.lines.append(f"  %note = add i8 {note}, 0")
+    return (_HEAD + _NOTES).format(entry=ENTRY, body="\n".join(body.lines))
 
 
 def _strips(how: Inverse) -> list[Strip]:
@@ -136,37 +169,59 @@ def _float(value: float) -> str:
 
 
 class Slopes:
-    """The compiled loop.
+    """The compiled loops, of float32.
 
-    >>> slopes(y, grad, target, notes, count)     # addresses; notes 0 where there is one branch
+    >>> loops.note(x, notes, count)                   # addresses; loops.size(count) bytes of zeros
+    >>> loops.pull(y, grad, target, notes, count)     # notes 0 where there is one branch
     """
 
-    def __init__(self, code: bytes, how: Inverse) -> None:
+    def __init__(self, how: Inverse) -> None:
         import numpy as np
 
-        self._loaded = compiler.Loaded(code)
-        pointers = [ctypes.c_void_p] * 5
-        kind = ctypes.CFUNCTYPE(None, *pointers, *[ctypes.c_ssize_t] * 2, ctypes.c_int8)
-        self._call = kind(self._loaded.address)
+        what = f"slopes from outputs, {len(_strips(how))} strips"
+        self._loaded = [prepared(_text(how), what, compiler.Loaded)]
+        pointers, ends = [ctypes.c_void_p], [ctypes.c_ssize_t] * 2
+        kind = ctypes.CFUNCTYPE(None, *pointers * 5, *ends, ctypes.c_int8)
+        self._pull = kind(self._loaded[0].address)
+        if how.turns:
+            self._loaded.append(prepared(_notes_text(how), f"notes for {what}", compiler.Loaded))
+            kind = ctypes.CFUNCTYPE(None, *pointers * 2, *ends, ctypes.c_int8)
+            self._note = kind(self._loaded[1].address)
         self._cells = np.concatenate([s.cells for s in _strips(how)]).astype(np.float32)
         self._bits = how.bits
 
-    def __call__(self, y: int, grad: int, target: int, notes: int, count: int) -> None:
-        call, cells, bits = self._call, self._cells.ctypes.data, self._bits
-        parts = 8 // bits if bits else 1
+    def size(self, count: int) -> int:
+        """Bytes for the notes of ``count`` elements."""
+        return -(-count * self._bits // 8)
+
+    def note(self, x: int, notes: int, count: int) -> None:
+        for begin, length, shift in self._parts(count):
+
+            def work(start: int, stop: int, at: int = 4 * begin, shift: int = shift) -> None:
+                self._note(x + at, notes, start, stop, shift)
+
+            threads.spread(work, length)
+
+    def pull(self, y: int, grad: int, target: int, notes: int, count: int) -> None:
+        cells = self._cells.ctypes.data
+        for begin, length, shift in self._parts(count):
+
+            def work(start: int, stop: int, at: int = 4 * begin, shift: int = shift) -> None:
+                self._pull(y + at, grad + at, target + at, notes, cells, start, stop, shift)
+
+            threads.spread(work, length)
+
+    def _parts(self, count: int) -> Iterator[tuple[int, int, int]]:
+        """Where each part begins, its length, and how far its notes are shifted in their bytes."""
+        parts = 8 // self._bits if self._bits else 1
         length = -(-count // parts)
         for part in range(parts):
-            begin, size = part * length, min(length, count - part * length)
-
-            def work(start: int, stop: int, at: int = 4 * begin, shift: int = part * bits) -> None:
-                call(y + at, grad + at, target + at, notes, cells, start, stop, shift)
-
+            size = min(length, count - part * length)
             if size > 0:
-                threads.spread(work, size)
+                yield part * length, size, part * self._bits
 
 
 @cache
 def slopes(how: Inverse) -> Slopes:
-    """The loop for one inverse, from disk or compiled now."""
-    what = f"slopes from outputs, {len(_strips(how))} strips"
-    return prepared(_text(how), what, lambda code: Slopes(code, how))
+    """The loops for one inverse, from disk or compiled now."""
+    return Slopes(how)

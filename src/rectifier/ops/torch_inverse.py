@@ -52,6 +52,9 @@ def branches(how: Inverse, x: torch.Tensor) -> list[torch.Tensor]:
     kernels = torch_plain.on_gpu(x)
     if kernels is not None:
         return [kernels.gpu_low.noted(how, x)]
+    notes = torch_plain.branch_notes(how, x)
+    if notes is not None:
+        return [notes]
     turns = (_not_above(turn, x.dtype) for turn in how.turns)
     first, *others = (torch.gt(x, turn).view(torch.uint8) for turn in turns)
     return [torch_bits.pack(sum(others, start=first), how.bits)]

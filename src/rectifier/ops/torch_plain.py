@@ -101,6 +101,21 @@ def by_lines(
     return out
 
 
+def branch_notes(how: Inverse, x: torch.Tensor) -> torch.Tensor | None:
+    """Notes of the branch of each element, as :func:`rectifier.ops.torch_inverse.branches` packs
+    them, by a kernel; None where there is none, or where somebody records ``x``."""
+    find = kernel_hook.slopes
+    if find is None or not x.is_cpu or x.numel() < 2 or _watched() or _wrapped(x):
+        return None
+    kernel = find(how, x.numel())
+    if kernel is None:
+        return None
+    x = x.detach().float().contiguous()
+    notes = torch.zeros(kernel.size(x.numel()), dtype=torch.uint8)
+    kernel.note(x.data_ptr(), notes.data_ptr(), x.numel())
+    return notes
+
+
 def by_slopes(
     how: Inverse, y: torch.Tensor, grad: torch.Tensor, notes: torch.Tensor | None
 ) -> torch.Tensor | None:
@@ -116,7 +131,7 @@ def by_slopes(
     y, grad = (t.detach().float().contiguous() for t in (y, grad))
     out = torch.empty_like(y)
     at_notes = 0 if notes is None else notes.data_ptr()
-    kernel(y.data_ptr(), grad.data_ptr(), out.data_ptr(), at_notes, y.numel())
+    kernel.pull(y.data_ptr(), grad.data_ptr(), out.data_ptr(), at_notes, y.numel())
     return out
 
 

@@ -142,6 +142,18 @@ def test_it_goes_where_the_exact_one_goes(name):
         assert off.median() < 1e-6
 
 
+def test_every_function_and_layer_takes_it_and_computes_the_same():
+    from rectifier import doors
+
+    x = torch.randn(3, 12)
+    for listed in doors.listings():
+        low = getattr(rt, listed.function)(x, memory="low")
+        torch.testing.assert_close(low, getattr(rt, listed.function)(x), rtol=0, atol=0)
+        layer = getattr(rt, listed.layer)(memory="low").eval()
+        torch.testing.assert_close(layer(x), low, rtol=0, atol=0)
+        assert layer.activation.memory == "low"
+
+
 def test_large_tensors_piece_by_piece_and_small_ones_are_the_same():
     x = torch.linspace(-6, 6, 80_003)
     grads = []

@@ -23,12 +23,14 @@ LAST = 0.1  # share of the steps whose mean loss is the final one
 
 
 def text(generator: np.random.Generator, count: int, length: int, words: int) -> torch.Tensor:
-    """``count`` lines of ``length`` tokens: each follows from the two before it, mostly."""
+    """``count`` lines of ``length`` tokens: four in five follow from the one before, the fifth is
+    drawn. What follows what is the same in every text; the least loss is about 0.2 log(words)."""
+    words = min(words, 997)
+    after = np.random.default_rng(0).permutation(words)
     lines = generator.integers(0, words, (count, length))
     drawn = generator.random((count, length)) < 0.2
-    for place in range(2, length):
-        follows = (5 * lines[:, place - 1] + 3 * lines[:, place - 2] + 1) % min(words, 997)
-        lines[:, place] = np.where(drawn[:, place], lines[:, place], follows)
+    for place in range(1, length):
+        lines[:, place] = np.where(drawn[:, place], lines[:, place], after[lines[:, place - 1]])
     return torch.from_numpy(lines)
 
 
@@ -148,7 +150,7 @@ def trained(model: torch.nn.Module, data: torch.Tensor, until: float) -> dict[st
     device = data.device
     on_gpu = device.type == "cuda"
     model.train()
-    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-4, fused=on_gpu)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=on_gpu)
 
     def loss_of(batch: torch.Tensor) -> torch.Tensor:
         with torch.autocast(device.type, dtype=torch.bfloat16):

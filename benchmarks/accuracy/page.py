@@ -112,7 +112,20 @@ def _float32(table: dict[tuple[str, ...], Measurement]) -> list[str]:
         swept = [row.exhaustive for row in both if row]
         how = "swept" if all(swept) else "value swept" if swept[0] else "sampled"
         lines.append(f"| {name} | {' | '.join(cells)} | {how} |")
-    return [*lines, ""]
+    return [*lines, "", *_beyond(table)]
+
+
+def _beyond(table: dict[tuple[str, ...], Measurement]) -> list[str]:
+    """Where float32 on NumPy is further off than its bound, and why."""
+    lines = [
+        f"* {row.name} {row.which}, {ulps_text(row.ulps)} ulp at {_at(row)}, one of {row.off:,} "
+        f"inputs that are off: {REASONS.get((row.name, row.which), 'not known')}"
+        for row in table.values()
+        if row.by == "numpy"
+        and row.dtype == "float32"
+        and row.ulps > BOUNDS["float32"][row.which == "derivative"]
+    ]
+    return ["Beyond the bound:", "", *lines, ""] if lines else []
 
 
 def _ulps(row: Measurement) -> str:

@@ -78,12 +78,13 @@ def _summary(rows: list[Measurement]) -> str:
     mine = [r for r in rows if r.by == "numpy" and r.dtype == "float32"]
     swept = [r for r in mine if r.exhaustive]
     over = [r for r in mine if r.ulps > BOUNDS["float32"][r.which == "derivative"]]
+    rest = ", the others sampled" if len(swept) < len(mine) else ""
     short = [r for r in rows if r.by == "numpy" and r.dtype in ("float16", "bfloat16")]
     wrong = [r for r in short if r.off]
     lines = [
-        f"* float32 on NumPy: {len(swept)} of {len(mine)} functions swept, the others sampled. "
+        f"* float32 on NumPy: {len(swept)} of {len(mine)} functions swept{rest}. "
         f"Values are at most {_worst(mine, 'value')} ulp from exact, derivatives at most "
-        f"{_worst(mine, 'derivative')} (the bounds are 0.51 and 1); {len(over)} are beyond.",
+        f"{_worst(mine, 'derivative')} (the bounds are 0.51 and 1); {len(over)} beyond.",
         f"* float16 and bfloat16 on NumPy: every input of {len(short)} functions, "
         f"{len(wrong)} of which are not rounded correctly everywhere.",
     ]

@@ -162,25 +162,23 @@ def _minus_size(x: Any) -> Any:
     return where(x > 0, -x, x)
 
 
+def _mish_grown(x: Any) -> tuple[Any, Any]:
+    # tanh(log(1 + e^x)) = n / (n + 2) with n = e^x (e^x + 2); it is 1 long before x is 22
+    growth = exp(minimum(x, 22.0))
+    return growth, growth * (growth + 2)
+
+
 def _mish_value(x: Any) -> Any:
-    # tanh(log(1 + e^x)) = n / (n + 2) with n = e^x (e^x + 2); it is 1 long before x is 20
-    growth = exp(minimum(x, 20.0))
-    n = growth * (growth + 2)
+    _, n = _mish_grown(x)
     return product(x, n / (n + 2))
 
 
 def _mish_derivative(x: Any) -> Any:
-    t = exp(_minus_size(x))
-    left = t * (t + 2)
-    right = 1 + 2 * t + 2 * t * t
-    gate = where(x > 0, (1 + 2 * t) / right, left / (left + 2))
-    # 1 - gate² as a product, so that it does not cancel on the right
-    curvature = where(
-        x > 0,
-        (2 * t * t / right) * ((2 + 4 * t + 2 * t * t) / right),
-        4 * (left + 1) / ((left + 2) * (left + 2)),
-    )
-    return gate + product(x, curvature * sigmoid(x))
+    # with t = n / (n + 2), (1 - t²) sigmoid(x) = 4 e^x (e^x + 1) / (n + 2)²: nothing cancels in it
+    growth, n = _mish_grown(x)
+    below = n + 2
+    slope = 4 * growth * (growth + 1) / (below * below)
+    return n / below + product(minimum(x, 22.0), slope)
 
 
 MISH = Activation(

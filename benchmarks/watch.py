@@ -29,6 +29,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -90,13 +91,13 @@ def mlp(watched: bool) -> Turn:
     return loop(nn.Sequential(*net, nn.Linear(512, 10)), (128, 64), 300, watched)
 
 
-def cnn(watched: bool) -> Turn:
+def cnn(watched: bool, steps: int = 120) -> Turn:
     layers: list[nn.Module] = []
     for k in range(4):
         layers += [nn.Conv2d(32 if k else 3, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32)]
         layers.append(nn.ReLU())
     tail = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10))
-    return loop(nn.Sequential(*layers, *tail), (32, 3, 16, 16), 120, watched)
+    return loop(nn.Sequential(*layers, *tail), (32, 3, 16, 16), steps, watched)
 
 
 def loop(net: nn.Module, shape: tuple[int, ...], steps: int, watched: bool) -> Turn:
@@ -135,6 +136,7 @@ KERAS = f"keras fit ({keras.backend.backend()}) MLP 64-512-512-10, batch 128"
 CASES: dict[str, tuple[int, Callable[[bool], Turn]]] = {
     "torch MLP 64-512-512-10, batch 128": (300, mlp),
     "torch CNN 4 x 32 channels, 16 x 16, batch 32": (120, cnn),
+    "the same CNN, five times as long": (600, partial(cnn, steps=600)),
     KERAS: (300, fit),
 }
 

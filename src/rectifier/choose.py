@@ -129,6 +129,8 @@ def compare(
         chosen = replace(chosen, network=":".join(name_of(build).rsplit(".", 1)))
     table = None if train is not None else load(data, target, drop=drop, task=task)
     folder = None if out is None else usable_folder(Path(out))
+    if folder is not None:
+        check_addresses()  # before hours of training, not after
     if table is None:
         from rectifier.study.own.training import study_training
 
@@ -249,10 +251,8 @@ def usable_folder(folder: Path) -> Path:
     """``folder``, if a study can live there: absent, empty, or a study's already.
 
     Raises:
-        InputError: a file, or a folder with something else in it; or no report can be drawn at
-            all, which is told here, before hours of training.
+        InputError: a file, or a folder with something else in it.
     """
-    check_addresses()
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; --out names a folder")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / FILE).exists():

@@ -116,6 +116,7 @@ def _sign_of_sum(x: Any, b1: Any, b2: Any, b3: Any, b4: Any) -> Any:
     return _upright(where(absolute(x) > 1, far, near))
 
 
+# Each with every coefficient by name: the compiler of GPU kernels (Triton) takes no *args.
 def _by_a0(
     x: Any, a0: Any, a1: Any, a2: Any, a3: Any, a4: Any, a5: Any, b1: Any, b2: Any, b3: Any, b4: Any
 ) -> Any:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 
+from rectifier import cli
 from rectifier.errors import InputError
-from rectifier.study.settings import CANDIDATES, Settings, parse_duration, trainable_names
+from rectifier.study.judge.statistics import DEFAULT_METHOD, METHODS
+from rectifier.study.settings import (
+    CANDIDATES,
+    INTERVALS,
+    Settings,
+    parse_duration,
+    trainable_names,
+)
 
 
 def test_the_default_candidates_are_those_a_gradient_can_train():
@@ -13,6 +23,12 @@ def test_the_default_candidates_are_those_a_gradient_can_train():
     assert set(names) == set(CANDIDATES)
     assert set(CANDIDATES) <= set(trainable_names())
     assert not {"binary_step", "softmax", "log_softmax"} & set(trainable_names())
+
+
+def test_the_default_interval_is_the_calibrated_one_on_every_way_in():
+    asked = inspect.signature(cli.compare).parameters["interval"].default
+    assert asked == Settings().interval == DEFAULT_METHOD == "crossed-corrected"
+    assert set(INTERVALS) <= set(METHODS)
 
 
 def test_all_is_every_activation_that_could_be_a_candidate():
